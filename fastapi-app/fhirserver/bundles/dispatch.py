@@ -1,0 +1,72 @@
+"""One entry of a batch, or a GET of a transaction, carried out as the request of its own that it stands for."""
+
+from urllib.parse import parse_qsl
+
+from fhirserver.bundles import answers
+from fhirserver.bundles.entries import EntryRequest
+from fhirserver.fhir.bundle_json import BundleEntry
+from fhirserver.fhir.outcomes import InvalidRequest, UnsupportedOperation
+from fhirserver.interactions.conditional import conditional_delete, conditional_update
+from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.create import create
+from fhirserver.interactions.delete import delete
+from fhirserver.interactions.history import history
+from fhirserver.interactions.preconditions import versions_of
+from fhirserver.interactions.read import read
+from fhirserver.interactions.search import search
+from fhirserver.interactions.update import update
+from fhirserver.interactions.vread import vread
+
+
+async def dispatch(server: Server, call: Call, entry: EntryRequest, prefer_return: str) -> BundleEntry:
+    """Carry out the entry, and say what became of it. Raises what the interaction raises."""
+    if entry.method in ("GET", "HEAD"):
+        return await _get(server, call, entry)
+    if entry.method == "POST":
+        written = await create(server, call, entry.resource_type, entry.body, entry.if_none_exist)
+        return answers.of_write(call, written, prefer_return)
+    if entry.method == "PUT":
+        if entry.query is not None:
+            written = await conditional_update(
+                server, call, entry.resource_type, entry.query, entry.body, entry.if_match
+            )
+        else:
+            written = await update(
+                server,
+                call,
+                entry.resource_type,
+                entry.path[1],
+                entry.body,
+                entry.if_match,
+                entry.if_none_match,
+            )
+        return answers.of_write(call, written, prefer_return)
+    if entry.query is not None:
+        return answers.of_delete(await conditional_delete(server, call, entry.resource_type, entry.query))
+    return answers.of_delete(await delete(server, call, entry.resource_type, entry.path[1], entry.if_match))
+
+
+async def _get(server: Server, call: Call, entry: EntryRequest) -> BundleEntry:
+    body = entry.method == "GET"
+    params = parse_qsl(entry.query or "", keep_blank_values=True)
+    match entry.path:
+        case ("metadata",):
+            raise UnsupportedOperation("metadata is not read within a Bundle", expression=f"{entry.place}.request.url")
+        case (resource_type,):
+            return answers.of_bundle(await search(server, call, resource_type, params, lenient=True), body)
+        case (resource_type, "_history"):
+            return answers.of_bundle(await history(server, call, resource_type, None, params), body)
+        case ("_history",):
+            return answers.of_bundle(await history(server, call, None, None, params), body)
+        case (resource_type, id):
+            version = await read(server, call, resource_type, id)
+            if entry.if_none_match is not None and str(version.version_id) in versions_of(
+                entry.if_none_match, "ifNoneMatch"
+            ):
+                return answers.not_modified(version)
+            return answers.of_read(call, version, body)
+        case (resource_type, id, "_history"):
+            return answers.of_bundle(await history(server, call, resource_type, id, params), body)
+        case (resource_type, id, "_history", version_id):
+            return answers.of_read(call, await vread(server, call, resource_type, id, version_id), body)
+    raise InvalidRequest("nothing is known at this address", expression=f"{entry.place}.request.url")

@@ -1,0 +1,49 @@
+"""Conditional update and delete: the resource is told by search criteria instead of an id.
+
+https://hl7.org/fhir/R4/http.html#cond-update and #cdelete
+"""
+
+from typing import Any
+
+from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.create import create
+from fhirserver.interactions.criteria import locked_match
+from fhirserver.interactions.delete import delete
+from fhirserver.interactions.store import StoredResource
+from fhirserver.interactions.update import update
+from fhirserver.interactions.versions import Written, require_type
+
+
+async def conditional_update(
+    server: Server,
+    call: Call,
+    resource_type: str,
+    query: str,
+    resource: dict[str, Any],
+    if_match: str | None = None,
+) -> Written:
+    """Update the one match; without a match create, under the id in the body if there is one."""
+    require_type(server, resource_type)
+    async with server.store.transaction() as session:
+        inside = server.using(session)
+        match = await locked_match(inside, call, resource_type, query)
+        given = resource.get("id")
+        if match is None:
+            if given is None:
+                return await create(inside, call, resource_type, resource)
+            return await update(inside, call, resource_type, str(given), resource, if_match)
+        if given is not None and given != match.id:
+            raise InvalidRequest(
+                f"the criteria match {resource_type}/{match.id}, the body has id '{str(given)[:80]}'",
+                expression="id",
+            )
+        return await update(inside, call, resource_type, match.id, {**resource, "id": match.id}, if_match)
+
+
+async def conditional_delete(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
+    """Delete the one match. None if there is none; `MultipleMatches` if there are several."""
+    async with server.store.transaction() as session:
+        inside = server.using(session)
+        match = await locked_match(inside, call, resource_type, query)
+        return await delete(inside, call, resource_type, match.id) if match is not None else None

@@ -1,0 +1,54 @@
+"""What every interaction is handed: the `Server` it runs on and the `Call` it answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+
+from fhirserver.access.policy import Policy
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.validation.structure import Validator
+from fhirserver.interactions.store import Session
+from fhirserver.search.extract import Extractor
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes that a request may not pass."""
+
+    default_count: int = 20
+    max_count: int = 1000
+    max_nesting: int = 100
+    max_includes: int = 1000
+    retry_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The collaborators of the interactions. Clock and id source are arguments, so that answers can be asserted.
+
+    `clock` gives the present instant with millisecond precision in UTC; `new_id` an unused id in a bucket;
+    `random_bucket` a bucket for what belongs to no patient.
+    """
+
+    definitions: Definitions
+    validator: Validator
+    extractor: Extractor
+    store: Session
+    clock: Callable[[], datetime]
+    new_id: Callable[[int], str]
+    random_bucket: Callable[[], int]
+    zone: tzinfo
+    limits: Limits
+
+    def using(self, session: Session) -> "Server":
+        """The same server, reading and writing in this session."""
+        return replace(self, store=session)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The request at hand: the base of the URLs in the answer (no slash at its end), its id, and the caller's policy."""
+
+    base_url: str
+    request_id: str
+    policy: Policy

@@ -1,0 +1,50 @@
+"""Search criteria that stand for one resource, as conditional interactions and references use them.
+
+Each takes a lock keyed by its criteria
+before it searches, inside the transaction that writes, so that two of them can't both find nothing.
+"""
+
+from urllib.parse import parse_qsl
+
+from fhirserver.fhir.outcomes import InvalidRequest, MultipleMatches
+from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.store import StoredResource
+from fhirserver.interactions.versions import require_type
+from fhirserver.search.query.parse import parse_query
+from fhirserver.search.request import SearchRequest
+
+
+def criteria_request(server: Server, call: Call, resource_type: str, query: str) -> SearchRequest:
+    """The search that these criteria (`identifier=a|b&active=true`) stand for. Every parameter has to be known."""
+    require_type(server, resource_type)
+    parameters = parse_qsl(query.partition("?")[2] if "?" in query else query, keep_blank_values=True)
+    request = parse_query(
+        parameters,
+        resource_type,
+        server.definitions,
+        server.zone,
+        call.base_url,
+        lenient=False,
+        now=server.clock(),
+    )
+    if request.is_everything:
+        raise InvalidRequest("a conditional interaction needs at least one search criterion")
+    return request
+
+
+async def matches(server: Server, call: Call, resource_type: str, query: str) -> list[tuple[str, str]]:
+    """The (type, id) of up to two matches of these criteria, after waiting for all others that use them."""
+    request = criteria_request(server, call, resource_type, query)
+    await server.store.lock([str(request)])
+    [found] = await server.store.find([request])
+    return list(found)
+
+
+async def locked_match(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
+    """The one resource that matches, or None. `MultipleMatches` if there are several. Within a transaction."""
+    found = await matches(server, call, resource_type, query)
+    if not found:
+        return None
+    if len(found) > 1:
+        raise MultipleMatches(f"several {resource_type} match '{query[:200]}'")
+    return await server.store.read(*found[0])

@@ -1,0 +1,29 @@
+"""https://hl7.org/fhir/R4/http.html#delete"""
+
+from fhirserver.fhir.outcomes import Conflict
+from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.preconditions import require_match
+from fhirserver.interactions.store import StoredResource, WriteConflict
+from fhirserver.interactions.versions import deletion, require_id, require_type
+
+_ATTEMPTS = 50
+
+
+async def delete(
+    server: Server, call: Call, resource_type: str, id: str, if_match: str | None = None
+) -> StoredResource | None:
+    """Delete the resource: the deletion is a version of its own. None if there was nothing (left) to delete."""
+    require_type(server, resource_type)
+    require_id(id)
+    for _ in range(_ATTEMPTS):
+        current = await server.store.read(resource_type, id)
+        require_match(if_match, current)
+        if current is None or current.deleted:
+            return current
+        change = deletion(server, current)
+        try:
+            await server.store.write([change])
+        except WriteConflict:
+            continue
+        return change.version
+    raise Conflict(f"{resource_type}/{id} is being written by too many others at once")

@@ -1,0 +1,106 @@
+"""https://hl7.org/fhir/R4/http.html#history"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from fhirserver.fhir.bundle_json import BundleEntry, assemble
+from fhirserver.fhir.datatypes.dates import date_interval
+from fhirserver.fhir.datatypes.ids import embedded_bucket
+from fhirserver.fhir.outcomes import InvalidRequest, NotFound
+from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.store import HistoryRequest, StoredResource
+from fhirserver.interactions.versions import instant, require_id, require_type
+
+_IGNORED = frozenset({"_format", "_pretty"})
+_LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+
+
+async def history(
+    server: Server,
+    call: Call,
+    resource_type: str | None,
+    id: str | None,
+    params: Sequence[tuple[str, str]],
+) -> bytes:
+    """The versions of a resource, a type or everything, newest first, as a Bundle of type history.
+
+    `params` are those of the URL: `_count`, `_since`, `_at`, and `_cursor` of a next link. `NotFound` if the
+    resource never existed.
+    """
+    if resource_type is not None:
+        require_type(server, resource_type)
+    if id is not None:
+        require_id(id)
+    request = _request(server, resource_type, id, params)
+    page = await server.store.history(request)
+    if id is not None and not page.versions and await server.store.read(str(resource_type), id) is None:
+        raise NotFound(f"{resource_type}/{id} is not known")
+    address = "/".join(part for part in (call.base_url, resource_type, id, "_history") if part)
+    applied = [(name, value) for name, value in params if name not in _IGNORED]
+    links = [("self", _url(address, applied))]
+    if page.next is not None:
+        rest = [(name, value) for name, value in applied if name != "_cursor"]
+        links.append(("next", _url(address, [*rest, ("_cursor", page.next)])))
+    return assemble(
+        "history",
+        [_entry(call, version) for version in page.versions] if request.count else (),
+        links=links,
+    )
+
+
+def _url(address: str, params: Sequence[tuple[str, str]]) -> str:
+    return f"{address}?{urlencode(params)}" if params else address
+
+
+def _entry(call: Call, version: StoredResource) -> BundleEntry:
+    address = f"{version.resource_type}/{version.id}"
+    if version.deleted:
+        method, url, status = "DELETE", address, "204"
+    elif version.version_id == 1 and embedded_bucket(version.id) is not None:
+        method, url, status = "POST", version.resource_type, "201"
+    else:
+        method, url, status = "PUT", address, "201" if version.version_id == 1 else "200"
+    response = {
+        "status": status,
+        "etag": f'W/"{version.version_id}"',
+        "lastModified": instant(version.last_updated),
+    }
+    return BundleEntry(
+        f"{call.base_url}/{address}",
+        version.content,
+        {"request": {"method": method, "url": url}, "response": response},
+    )
+
+
+def _request(
+    server: Server, resource_type: str | None, id: str | None, params: Sequence[tuple[str, str]]
+) -> HistoryRequest:
+    count = server.limits.default_count
+    since: datetime | None = None
+    at: tuple[datetime, datetime] | None = None
+    cursor: str | None = None
+    for name, value in params:
+        if name == "_count":
+            if not (value.isascii() and value.isdigit()):
+                raise InvalidRequest(f"_count is a whole number from 0, not {value[:80]!r}", code="value")
+            count = min(int(value), server.limits.max_count) if len(value) < 10 else server.limits.max_count
+        elif name == "_since":
+            since = _interval(server, name, value)[0]
+        elif name == "_at":
+            at = _interval(server, name, value)
+        elif name == "_cursor":
+            cursor = value
+        elif name not in _IGNORED:
+            raise InvalidRequest(
+                f"history has no parameter '{name[:80]}'; it has _count, _since, _at", code="not-supported"
+            )
+    return HistoryRequest(resource_type, id, count, since, at, cursor)
+
+
+def _interval(server: Server, name: str, value: str) -> tuple[datetime, datetime]:
+    try:
+        low, high = date_interval(value, server.zone)
+        return datetime.fromtimestamp(low, UTC), datetime.fromtimestamp(min(high, _LAST_SECOND), UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(f"{name} takes a date or time, not {value[:80]!r}", code="value") from error

@@ -1,0 +1,137 @@
+"""What the interactions need from storage: values that go in and out, and the `Store` protocol.
+
+`storage/` implements it; nothing here knows SQL.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from fhirserver.search.extract import IndexEntry
+from fhirserver.search.request import SearchRequest
+
+
+class WriteConflict(Exception):
+    """Another writer was faster: what the write was based on is no longer current. Read again and decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResource:
+    """One version of a resource as it is stored. A deletion is a version without content."""
+
+    resource_type: str
+    id: str
+    version_id: int
+    last_updated: datetime
+    deleted: bool
+    content: bytes | None
+    bucket: int
+
+    @property
+    def live(self) -> bytes:
+        """The content of a version that is known not to be a deletion."""
+        if self.content is None:
+            raise ValueError(f"{self.resource_type}/{self.id} is deleted")
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version to be written, and what it is based on.
+
+    `previous` is the version it replaces, None for a new id. `entry` is None for a deletion.
+    """
+
+    version: StoredResource
+    entry: IndexEntry | None
+    previous: StoredResource | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Matches in order; `next` and `previous` are the positions of the neighbouring pages, if there are any."""
+
+    matches: Sequence[StoredResource]
+    next: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRequest:
+    """Which versions: of one resource, of a type, or of all; newest first, after the position `cursor`.
+
+    `since` keeps what was written at or after an instant; `at` what was current at some time of a closed interval.
+    """
+
+    resource_type: str | None
+    id: str | None
+    count: int
+    since: datetime | None = None
+    at: tuple[datetime, datetime] | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Versions, newest first, and the position of the next page."""
+
+    versions: Sequence[StoredResource]
+    next: str | None
+
+
+class Session(Protocol):
+    """Reading and writing. On a `Store` each call is a transaction of its own."""
+
+    async def read(self, resource_type: str, id: str) -> StoredResource | None:
+        """The current version, deletions included; None if the id was never used."""
+        ...
+
+    async def read_many(self, targets: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResource]:
+        """The current versions of these (type, id), deletions included; unknown ones are left out."""
+        ...
+
+    async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
+        """One version, current or older, deletions included."""
+        ...
+
+    async def write(self, changes: Sequence[NewVersion]) -> None:
+        """Write these versions, all or none. `WriteConflict` if one of them is not based on the current version."""
+        ...
+
+    async def search(self, request: SearchRequest) -> SearchPage:
+        """One page of matches."""
+        ...
+
+    async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
+        """How many matches there are; with `estimate`, what the planner expects."""
+        ...
+
+    async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
+        """For each of these searches the (type, id) of its matches, two at the most: none, one, or several."""
+        ...
+
+    async def history(self, request: HistoryRequest) -> HistoryPage:
+        """One page of versions."""
+        ...
+
+    async def lock(self, criteria: Sequence[str]) -> None:
+        """Wait for, and hold until the end of the transaction, these criteria of conditional interactions."""
+        ...
+
+    async def receipt(self, digest: bytes) -> bool:
+        """Note that an input with this digest was taken in; False if it was noted before."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager["Session"]:
+        """All that is done with the session it yields is committed at the end, or nothing is."""
+        ...
+
+
+class Store(Session, Protocol):
+    """The storage of the server."""
+
+    async def receipts(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Those of these digests that are noted."""
+        ...

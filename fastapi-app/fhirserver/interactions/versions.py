@@ -1,0 +1,111 @@
+"""Making a new version: checked, stamped with id and meta, indexed, placed. Nothing is written here.
+
+https://hl7.org/fhir/R4/http.html#versions
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from fhirserver.fhir.datatypes.ids import is_id
+from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource, UnsupportedType
+from fhirserver.fhir.placement import bucket_of
+from fhirserver.fhir.resource_json import serialize
+from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.store import NewVersion, StoredResource
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of a write: the version that is current now, and whether the resource is new."""
+
+    stored: StoredResource
+    created: bool
+    changed: bool = True
+
+
+def instant(moment: datetime) -> str:
+    """An R4 instant with milliseconds: `2026-01-31T09:30:00.123Z`. `moment` is in UTC."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def require_type(server: Server, resource_type: str) -> None:
+    """`UnsupportedType` unless R4 has this resource type."""
+    if not server.definitions.is_resource_type(resource_type):
+        raise UnsupportedType(f"R4 has no resource type '{resource_type}'")
+
+
+def require_id(id: str) -> None:
+    """`InvalidRequest` unless this is an R4 id."""
+    if not is_id(id):
+        raise InvalidRequest(f"'{id[:80]}' is not an id: 1 to 64 letters, digits, '-' and '.'", code="value")
+
+
+def check(server: Server, resource_type: str, resource: dict[str, Any]) -> None:
+    """Refuse what is not a valid resource of this type: `InvalidRequest` for another type, `InvalidResource`."""
+    given = resource.get("resourceType")
+    if isinstance(given, str) and given != resource_type:
+        raise InvalidRequest(
+            f"the body is a {given[:80]}, the address says {resource_type}", expression="resourceType"
+        )
+    issues = server.validator.validate(resource, resource_type)
+    if any(issue.severity in ("error", "fatal") for issue in issues):
+        raise InvalidResource(issues)
+
+
+def stamp(resource: dict[str, Any], id: str, version_id: int, last_updated: datetime) -> dict[str, Any]:
+    """The resource with its id and with `meta.versionId` and `meta.lastUpdated` of this version, first of all."""
+    meta = {"versionId": str(version_id), "lastUpdated": instant(last_updated)}
+    given = resource.get("meta")
+    if isinstance(given, dict):
+        meta |= {
+            name: value
+            for name, value in given.items()
+            if name not in ("versionId", "lastUpdated", "_versionId", "_lastUpdated")
+        }
+    stamped: dict[str, Any] = {"resourceType": resource["resourceType"], "id": id, "meta": meta}
+    for name, value in resource.items():
+        if name not in ("resourceType", "id", "_id", "meta"):
+            stamped[name] = value
+    return stamped
+
+
+def next_version(
+    server: Server,
+    call: Call,
+    resource_type: str,
+    id: str,
+    resource: dict[str, Any],
+    previous: StoredResource | None,
+) -> NewVersion:
+    """The version of a checked resource that follows `previous`, ready to be written."""
+    version_id = previous.version_id + 1 if previous else 1
+    last_updated = following_instant(server, previous)
+    stamped = stamp(resource, id, version_id, last_updated)
+    bucket = bucket_of(server.definitions, resource_type, id, stamped, call.base_url)
+    version = StoredResource(
+        resource_type, id, version_id, last_updated, False, serialize(stamped), bucket
+    )
+    return NewVersion(version, server.extractor.extract(stamped, resource_type), previous)
+
+
+def deletion(server: Server, previous: StoredResource) -> NewVersion:
+    """The version that says that the resource is deleted. It stays where the resource was."""
+    version = StoredResource(
+        previous.resource_type,
+        previous.id,
+        previous.version_id + 1,
+        following_instant(server, previous),
+        True,
+        None,
+        previous.bucket,
+    )
+    return NewVersion(version, None, previous)
+
+
+def following_instant(server: Server, previous: StoredResource | None) -> datetime:
+    """Now, but later than the previous version whatever the clocks of several servers say."""
+    now = server.clock()
+    if previous is not None and previous.last_updated >= now:
+        return previous.last_updated + timedelta(milliseconds=1)
+    return now

@@ -1,0 +1,84 @@
+"""Connections: SQLAlchemy's engine and pool, lent out as the asyncpg connections below them.
+
+Statements run on the driver's connection, because executing through SQLAlchemy costs several times the statement
+itself on the hot paths (decisions/0003).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from fhirserver.storage.errors import translated
+
+
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, OSError, PoolTimeout, TimeoutError)
+
+
+def sqlalchemy_url(dsn: str) -> str:
+    """`postgresql://…` as SQLAlchemy wants it for asyncpg; a unix socket in `?host=` is kept."""
+    url = make_url(dsn)
+    return url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+class Pool:
+    """A pool of connections to one database."""
+
+    def __init__(self, dsn: str, *, size: int = 10, timeout: float = 15.0, statement_timeout_ms: int = 0):
+        """`timeout` seconds to wait for a free connection; a statement over `statement_timeout_ms` is cancelled."""
+        server_settings = {"application_name": "fhirserver", "jit": "off", "timezone": "UTC"}
+        if statement_timeout_ms:
+            server_settings["statement_timeout"] = str(statement_timeout_ms)
+        self._engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(dsn),
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=timeout,
+            connect_args={"server_settings": server_settings, "statement_cache_size": 1000},
+        )
+        event.listen(self._engine.sync_engine, "connect", _json_as_bytes)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """A connection for the time of the block. Errors of the driver come out as those of `storage/errors.py`."""
+        try:
+            async with self._engine.connect() as lent:
+                driver = (await lent.get_raw_connection()).driver_connection
+                while driver.is_closed():  # the server went away while the connection was idle
+                    await lent.invalidate()
+                    driver = (await lent.get_raw_connection()).driver_connection
+                try:
+                    yield driver
+                finally:
+                    if driver.is_closed():
+                        await lent.invalidate()
+        except _DRIVER_ERRORS as error:
+            raise translated(error) from error
+
+    def in_use(self) -> tuple[int, int]:
+        """How many connections are lent out, and how many there may be."""
+        pool: Any = self._engine.pool
+        return pool.checkedout(), pool.size()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+def _json_as_bytes(dbapi_connection: Any, _record: Any) -> None:
+    """JSON columns come and go as the bytes they are; SQLAlchemy would parse them into dicts."""
+    dbapi_connection.run_async(
+        lambda driver: driver.set_type_codec(
+            "json", schema="pg_catalog", format="binary", encoder=_same, decoder=_same
+        )
+    )
+
+
+def _same(value: bytes) -> bytes:
+    return value

@@ -1,0 +1,43 @@
+"""What a driver error means to the one who asked: one table from SQLSTATE to the error tree of `fhir/outcomes.py`."""
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+
+from fhirserver.fhir.outcomes import Conflict, FhirError, InternalError, TooCostly, Unavailable
+
+
+class Transient(Unavailable):
+    """The transaction was rolled back, and the same one may succeed: deadlock, serialization failure."""
+
+
+_BY_STATE: dict[str, tuple[type[FhirError], str]] = {
+    "40001": (Transient, "the write collided with another one"),
+    "40P01": (Transient, "the write collided with another one"),
+    "23505": (Conflict, "another request wrote the same at the same time"),
+    "57014": (TooCostly, "the request took longer than this server allows"),
+    "57P01": (Unavailable, "the database is restarting"),
+    "57P02": (Unavailable, "the database is restarting"),
+    "57P03": (Unavailable, "the database is starting"),
+    "25006": (Unavailable, "the database takes no writes at present"),
+}
+
+_BY_CLASS: dict[str, tuple[type[FhirError], str]] = {
+    "08": (Unavailable, "the connection to the database was lost"),
+    "53": (Unavailable, "the database has no resources left"),
+    "58": (Unavailable, "the database has a problem of its system"),
+}
+
+
+def translated(error: BaseException) -> FhirError:
+    """The error to raise for one of the driver or of the pool. What the database said stays its cause."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = getattr(error.orig, "driver_exception", None) or error.orig.__cause__ or error.orig
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        kind = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
+        if kind is None:
+            return InternalError("the database refused a statement")
+        return kind[0](kind[1])
+    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError):
+        return Unavailable("the database can't be reached")
+    return Unavailable("the database is too busy")

@@ -1,0 +1,47 @@
+"""Bringing the schema of a database to the present: Alembic, under a lock, on plain PostgreSQL and on Citus."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from fhirserver.storage.citus import distribute
+from fhirserver.storage.engine import sqlalchemy_url
+
+T = TypeVar("T")
+_LOCK = 0x66686972  # of this project's migrations, so that two starting servers don't migrate at once
+
+
+def upgrade(dsn: str) -> None:
+    """Migrate the database at `dsn` (`postgresql://…`) to the newest schema and distribute it where Citus is."""
+    asyncio.run(_run(dsn, _upgrade))
+
+
+def current(dsn: str) -> str | None:
+    """The revision the database is at; None for an empty one."""
+    return asyncio.run(_run(dsn, lambda connection: MigrationContext.configure(connection).get_current_revision()))
+
+
+async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
+    engine: AsyncEngine = create_async_engine(sqlalchemy_url(dsn), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    distribute(connection)

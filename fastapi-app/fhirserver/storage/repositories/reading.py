@@ -1,0 +1,88 @@
+"""Reading current versions and older ones. A read is one statement that one shard answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhirserver.fhir.datatypes.ids import home_bucket
+from fhirserver.interactions.store import StoredResource
+from fhirserver.storage.statements import Statement, Statements
+
+_COLUMNS = "version_id, last_updated, deleted, content, bucket, forward_to"
+
+READ = Statement(
+    "read", f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3"
+)
+READ_MANY_IN_BUCKET = Statement(
+    "read_many",
+    f"SELECT resource_type, id, {_COLUMNS} FROM resource"
+    " JOIN unnest($2::text[], $3::text[]) AS target(t, i) ON resource_type = t AND id = i WHERE bucket = $1",
+)
+READ_MANY = Statement(
+    "read_many",
+    f"SELECT resource_type, id, {_COLUMNS} FROM resource"
+    " JOIN unnest($1::int[], $2::text[], $3::text[]) AS target(b, t, i)"
+    " ON bucket = b AND resource_type = t AND id = i",
+)
+READ_VERSION = Statement(
+    "read_version",
+    f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3"
+    " AND (version_id = $4 OR forward_to IS NOT NULL)"
+    " UNION ALL SELECT version_id, last_updated, deleted, content, bucket, NULL FROM resource_history"
+    " WHERE bucket = $1 AND resource_type = $2 AND id = $3 AND version_id = $4",
+)
+
+
+def stored(row: Any, resource_type: str, id: str) -> StoredResource:
+    """The version that this row of `_COLUMNS` holds."""
+    return StoredResource(
+        resource_type,
+        id,
+        row["version_id"],
+        row["last_updated"],
+        row["deleted"],
+        row["content"],
+        row["bucket"],
+    )
+
+
+async def read(statements: Statements, resource_type: str, id: str) -> StoredResource | None:
+    """The current version, wherever it lives; None if the id was never used."""
+    row = await statements.row(READ, home_bucket(id), resource_type, id)
+    if row is not None and row["forward_to"] is not None:
+        row = await statements.row(READ, row["forward_to"], resource_type, id)
+    return stored(row, resource_type, id) if row is not None else None
+
+
+async def read_many(
+    statements: Statements, targets: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], StoredResource]:
+    """The current versions of these (type, id), with one statement, and a second where some live elsewhere."""
+    found: dict[tuple[str, str], StoredResource] = {}
+    places = [(home_bucket(id), resource_type, id) for resource_type, id in dict.fromkeys(targets)]
+    while places:
+        rows = await _rows_at(statements, places)
+        places = []
+        for row in rows:
+            resource_type, id = row["resource_type"], row["id"]
+            if row["forward_to"] is not None:
+                places.append((row["forward_to"], resource_type, id))
+            else:
+                found[resource_type, id] = stored(row, resource_type, id)
+    return found
+
+
+async def _rows_at(statements: Statements, places: Sequence[tuple[int, str, str]]) -> Sequence[Any]:
+    buckets, types, ids = ([*column] for column in zip(*places, strict=True))
+    if len(set(buckets)) == 1:
+        return await statements.rows(READ_MANY_IN_BUCKET, buckets[0], types, ids)
+    return await statements.rows(READ_MANY, buckets, types, ids)
+
+
+async def read_version(
+    statements: Statements, resource_type: str, id: str, version_id: int
+) -> StoredResource | None:
+    """One version, current or older; None if there is none with that number."""
+    row = await statements.row(READ_VERSION, home_bucket(id), resource_type, id, version_id)
+    if row is not None and row["forward_to"] is not None:
+        row = await statements.row(READ_VERSION, row["forward_to"], resource_type, id, version_id)
+    return stored(row, resource_type, id) if row is not None else None

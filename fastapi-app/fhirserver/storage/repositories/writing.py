@@ -1,0 +1,243 @@
+"""Writing versions: one row for a new resource, one statement for an update, a few for any number of them.
+
+Every statement that replaces a version is guarded by its number. The row at the home bucket of an id, which is the
+resource itself or forwards to where it lives, keeps the id unique: who creates, moves or forwards goes through it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from fhirserver.fhir.datatypes.ids import home_bucket
+from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
+from fhirserver.storage.statements import Statement, Statements
+
+_COLUMNS = (
+    "bucket",
+    "resource_type",
+    "id",
+    "version_id",
+    "last_updated",
+    "deleted",
+    "forward_to",
+    "content",
+    "keys",
+    "range_key",
+    "range_low",
+    "range_high",
+    "ref_key",
+    "ref_target",
+    "self_key",
+    "strings",
+    "sort_date",
+)
+_HISTORY_COLUMNS = (
+    "bucket",
+    "resource_type",
+    "id",
+    "version_id",
+    "last_updated",
+    "superseded",
+    "deleted",
+    "content",
+)
+_VALUES = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+_AT = "bucket = $1 AND resource_type = $2 AND id = $3"
+_GUARD = f"{_AT} AND version_id = $18 AND forward_to IS NULL"
+
+INSERT = Statement(
+    "insert", f"INSERT INTO resource ({', '.join(_COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING"
+)
+REPLACE = Statement(
+    "replace",
+    "WITH old AS (INSERT INTO resource_history"
+    f" SELECT bucket, resource_type, id, version_id, last_updated, $5, deleted, content FROM resource WHERE {_GUARD}"
+    " ON CONFLICT DO NOTHING RETURNING 1)"
+    f" UPDATE resource SET ({', '.join(_COLUMNS[3:])})"
+    f" = ROW({', '.join(f'${number}' for number in range(4, len(_COLUMNS) + 1))}) WHERE {_GUARD}",
+)
+LOCK_HOME = Statement("lock_home", f"SELECT forward_to, version_id FROM resource WHERE {_AT} FOR UPDATE")
+TAKE = Statement(
+    "take",
+    f"DELETE FROM resource WHERE {_AT} AND version_id = $4 AND forward_to IS NULL"
+    " RETURNING version_id, last_updated, deleted, content",
+)
+TAKE_HISTORY = Statement(
+    "take_history",
+    f"DELETE FROM resource_history WHERE {_AT}"
+    " RETURNING resource_type, id, version_id, last_updated, superseded, deleted, content",
+)
+DROP_FORWARD = Statement("drop_forward", f"DELETE FROM resource WHERE {_AT} AND forward_to IS NOT NULL")
+
+_OUTDATED = (
+    "unnest($1::int[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) AS old(b, t, i, v, s)"
+    " WHERE bucket = b AND resource_type = t AND id = i AND version_id = v AND forward_to IS NULL"
+)
+ARCHIVE_MANY = Statement(
+    "archive_many",
+    "INSERT INTO resource_history"
+    " SELECT bucket, resource_type, id, version_id, last_updated, s, deleted, content"
+    f" FROM resource, {_OUTDATED} ON CONFLICT DO NOTHING",
+)
+REMOVE_MANY = Statement("remove_many", f"DELETE FROM resource USING {_OUTDATED}")
+_IN_BUCKET = " AND bucket = $6"
+ARCHIVE_MANY_IN_BUCKET = Statement(
+    "archive_many",
+    ARCHIVE_MANY.sql.replace(" ON CONFLICT", f"{_IN_BUCKET} ON CONFLICT"),
+)
+REMOVE_MANY_IN_BUCKET = Statement("remove_many", REMOVE_MANY.sql + _IN_BUCKET)
+
+
+async def write(statements: Statements, changes: Sequence[NewVersion]) -> None:
+    """Write these versions, all or none. Raises `WriteConflict`; what was done by then is undone."""
+    if len(changes) == 1:
+        await _write_one(statements, changes[0])
+        return
+    async with statements.driver.transaction():
+        await _write_many(statements, changes)
+
+
+async def _write_one(statements: Statements, change: NewVersion) -> None:
+    version, previous = change.version, change.previous
+    if previous is None and home_bucket(version.id) == version.bucket:
+        changed = await statements.run(INSERT, *_row(change))
+    elif previous is not None and previous.bucket == version.bucket:
+        changed = await statements.run(REPLACE, *_row(change), previous.version_id)
+    else:
+        async with statements.driver.transaction():
+            await (_move(statements, change, previous) if previous else _insert_away(statements, change))
+        return
+    if changed != 1:
+        raise WriteConflict
+
+
+async def _write_many(statements: Statements, changes: Sequence[NewVersion]) -> None:
+    """New rows by COPY; replaced ones go to the history and are copied anew; moves, which are rare, one by one."""
+    fresh: list[tuple[Any, ...]] = []
+    outdated: list[tuple[Any, ...]] = []
+    for change in changes:
+        version, previous = change.version, change.previous
+        if previous is None:
+            fresh.append(_row(change))
+            home = home_bucket(version.id)
+            if home != version.bucket:
+                fresh.append(_forward(version, home))
+        elif previous.bucket == version.bucket:
+            fresh.append(_row(change))
+            outdated.append(
+                (version.bucket, version.resource_type, version.id, previous.version_id, version.last_updated)
+            )
+        else:
+            await _move(statements, change, previous)
+    if outdated:
+        columns = [list(column) for column in zip(*sorted(outdated), strict=True)]
+        buckets = set(columns[0])
+        if len(buckets) == 1:
+            await statements.run(ARCHIVE_MANY_IN_BUCKET, *columns, buckets.pop())
+            removed = await statements.run(REMOVE_MANY_IN_BUCKET, *columns, columns[0][0])
+        else:
+            await statements.run(ARCHIVE_MANY, *columns)
+            removed = await statements.run(REMOVE_MANY, *columns)
+        if removed != len(outdated):
+            raise WriteConflict
+    if fresh:
+        try:
+            await statements.copy("copy", "resource", _COLUMNS, fresh)
+        except asyncpg.UniqueViolationError as error:
+            raise WriteConflict from error
+
+
+async def _insert_away(statements: Statements, change: NewVersion) -> None:
+    """A new id whose home is another bucket than the patient's: the forwarding row comes first, and decides."""
+    version = change.version
+    if await statements.run(INSERT, *_forward(version, home_bucket(version.id))) != 1:
+        raise WriteConflict
+    if await statements.run(INSERT, *_row(change)) != 1:
+        raise WriteConflict
+
+
+async def _move(statements: Statements, change: NewVersion, previous: StoredResource) -> None:
+    """The resource changes its bucket: it moves with its history, and the home row tells where it is now."""
+    version = change.version
+    address = (version.resource_type, version.id)
+    home = home_bucket(version.id)
+    if await statements.row(LOCK_HOME, home, *address) is None:
+        raise WriteConflict
+    old = await statements.row(TAKE, previous.bucket, *address, previous.version_id)
+    if old is None:
+        raise WriteConflict
+    history = [
+        (version.bucket, *row.values())
+        for row in await statements.rows(TAKE_HISTORY, previous.bucket, *address)
+    ]
+    history.append(
+        (
+            version.bucket,
+            *address,
+            old["version_id"],
+            old["last_updated"],
+            version.last_updated,
+            old["deleted"],
+            old["content"],
+        )
+    )
+    await statements.copy("copy_history", "resource_history", _HISTORY_COLUMNS, history)
+    if previous.bucket != home:
+        await statements.run(DROP_FORWARD, home, *address)
+    if version.bucket != home:
+        await statements.run(INSERT, *_forward(version, home))
+    if await statements.run(INSERT, *_row(change)) != 1:
+        raise WriteConflict
+
+
+def _forward(version: StoredResource, home: int) -> tuple[Any, ...]:
+    """The row at the home bucket of an id that lives elsewhere."""
+    return (
+        home,
+        version.resource_type,
+        version.id,
+        0,
+        version.last_updated,
+        False,
+        version.bucket,
+        None,
+        [],
+        [],
+        [],
+        [],
+        [],
+        [],
+        None,
+        "",
+        None,
+    )
+
+
+def _row(change: NewVersion) -> tuple[Any, ...]:
+    """The values of `_COLUMNS`."""
+    version, entry = change.version, change.entry
+    head = (
+        version.bucket,
+        version.resource_type,
+        version.id,
+        version.version_id,
+        version.last_updated,
+        version.deleted,
+        None,
+        version.content,
+    )
+    if entry is None:
+        return (*head, [], [], [], [], [], [], None, "", None)
+    return (
+        *head,
+        entry.keys,
+        entry.range_key,
+        entry.range_low,
+        entry.range_high,
+        entry.ref_key,
+        entry.ref_target,
+        entry.self_key,
+        entry.strings,
+        entry.sort_date,
+    )

@@ -1,0 +1,96 @@
+"""The tables, as SQLAlchemy metadata. Alembic creates them (`migrations/`); what each is for is in decisions/0002."""
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+_LIVE = text("content IS NOT NULL")
+
+resource = Table(
+    "resource",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("resource_type", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("version_id", BigInteger, nullable=False),
+    Column("last_updated", DateTime(timezone=True), nullable=False),
+    Column("deleted", Boolean, nullable=False, server_default=text("false")),
+    Column("forward_to", Integer),
+    Column("content", JSON),
+    Column("keys", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("range_key", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("range_low", ARRAY(Double), nullable=False, server_default=text("'{}'")),
+    Column("range_high", ARRAY(Double), nullable=False, server_default=text("'{}'")),
+    Column("ref_key", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("ref_target", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("self_key", BigInteger),
+    Column("strings", Text, nullable=False, server_default=text("''")),
+    Column("sort_date", DateTime(timezone=True)),
+    PrimaryKeyConstraint("bucket", "resource_type", "id"),
+    CheckConstraint("(content IS NULL) = (deleted OR forward_to IS NOT NULL)", name="resource_content"),
+    Index("resource_keys", "keys", postgresql_using="gin"),
+    Index(
+        "resource_strings",
+        "strings",
+        postgresql_using="gin",
+        postgresql_ops={"strings": "gin_trgm_ops"},
+        postgresql_where=text("strings <> ''"),
+    ),
+    Index("resource_by_id", "resource_type", "id", postgresql_where=_LIVE),
+    Index("resource_by_last_updated", "resource_type", "last_updated", "id"),
+    Index("resource_by_time", "last_updated"),
+    Index("resource_by_sort_date", "resource_type", "sort_date", "id", postgresql_where=_LIVE),
+    Index("resource_by_self_key", "self_key", postgresql_where=_LIVE),
+)
+
+resource_history = Table(
+    "resource_history",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("resource_type", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("version_id", BigInteger, nullable=False),
+    Column("last_updated", DateTime(timezone=True), nullable=False),
+    Column("superseded", DateTime(timezone=True), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("content", JSON),
+    PrimaryKeyConstraint("bucket", "resource_type", "id", "version_id"),
+    Index("resource_history_by_last_updated", "resource_type", "last_updated", "id"),
+    Index("resource_history_by_time", "last_updated"),
+)
+
+load_receipt = Table(
+    "load_receipt",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("loaded", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    PrimaryKeyConstraint("bucket", "digest"),
+)
+
+server_secret = Table(
+    "server_secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+DISTRIBUTED = (resource, resource_history, load_receipt)
+REFERENCE = (server_secret,)

@@ -1,0 +1,129 @@
+"""The store that the interactions see: each call a transaction of its own, or many within one.
+
+`PostgresSession` works on one connection; `PostgresStore` takes a connection from the pool for each call.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fhirserver.interactions.store import (
+    HistoryPage,
+    HistoryRequest,
+    NewVersion,
+    SearchPage,
+    Session,
+    StoredResource,
+)
+from fhirserver.search.request import SearchRequest
+from fhirserver.storage.cursor import CursorSigner
+from fhirserver.storage.engine import Pool
+from fhirserver.storage.repositories import history, locks, reading, receipts, searching, writing
+from fhirserver.storage.statements import Observe, Statements
+
+
+class PostgresSession:
+    """The store within one transaction, on one connection."""
+
+    def __init__(self, statements: Statements, signer: CursorSigner):
+        self._statements = statements
+        self._signer = signer
+
+    async def read(self, resource_type: str, id: str) -> StoredResource | None:
+        return await reading.read(self._statements, resource_type, id)
+
+    async def read_many(self, targets: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResource]:
+        return await reading.read_many(self._statements, targets)
+
+    async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
+        return await reading.read_version(self._statements, resource_type, id, version_id)
+
+    async def write(self, changes: Sequence[NewVersion]) -> None:
+        await writing.write(self._statements, changes)
+
+    async def search(self, request: SearchRequest) -> SearchPage:
+        return await searching.search(self._statements, request, self._signer)
+
+    async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
+        return await searching.count(self._statements, request, estimate=estimate)
+
+    async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
+        return await searching.find(self._statements, requests)
+
+    async def history(self, request: HistoryRequest) -> HistoryPage:
+        return await history.history(self._statements, request, self._signer)
+
+    async def lock(self, criteria: Sequence[str]) -> None:
+        await locks.lock(self._statements, criteria)
+
+    async def receipt(self, digest: bytes) -> bool:
+        return await receipts.note(self._statements, digest)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """Part of the transaction that is running: undone by itself if it fails, committed with the whole."""
+        async with self._statements.driver.transaction():
+            yield self
+
+
+class PostgresStore:
+    """The store on a pool of connections. `secret` signs the cursors; `observe` hears of every statement."""
+
+    def __init__(self, pool: Pool, secret: bytes, observe: Observe):
+        self._pool = pool
+        self._signer = CursorSigner(secret)
+        self._observe = observe
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[PostgresSession]:
+        async with self._pool.connection() as driver:
+            yield PostgresSession(Statements(driver, self._observe), self._signer)
+
+    async def read(self, resource_type: str, id: str) -> StoredResource | None:
+        async with self._session() as session:
+            return await session.read(resource_type, id)
+
+    async def read_many(self, targets: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResource]:
+        async with self._session() as session:
+            return await session.read_many(targets)
+
+    async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
+        async with self._session() as session:
+            return await session.read_version(resource_type, id, version_id)
+
+    async def write(self, changes: Sequence[NewVersion]) -> None:
+        async with self._session() as session:
+            await session.write(changes)
+
+    async def search(self, request: SearchRequest) -> SearchPage:
+        async with self._session() as session:
+            return await session.search(request)
+
+    async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
+        async with self._session() as session:
+            return await session.count(request, estimate=estimate)
+
+    async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
+        async with self._session() as session:
+            return await session.find(requests)
+
+    async def history(self, request: HistoryRequest) -> HistoryPage:
+        async with self._session() as session:
+            return await session.history(request)
+
+    async def lock(self, criteria: Sequence[str]) -> None:
+        raise RuntimeError("a lock is held until the end of a transaction: open one")
+
+    async def receipt(self, digest: bytes) -> bool:
+        async with self._session() as session:
+            return await session.receipt(digest)
+
+    async def receipts(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Those of these digests that are noted."""
+        async with self._pool.connection() as driver:
+            return await receipts.noted(Statements(driver, self._observe), digests)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """A transaction: committed when the block ends, rolled back when it raises."""
+        async with self._session() as session, session.transaction():
+            yield session
