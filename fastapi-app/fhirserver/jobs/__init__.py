@@ -1,0 +1,1 @@
+"""Work that runs for longer than a request."""

@@ -1,0 +1,94 @@
+"""https://hl7.org/fhir/R4/search.html"""
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlencode
+
+from fhirserver.fhir.bundle_json import BundleEntry, assemble
+from fhirserver.fhir.outcomes import Issue, operation_outcome
+from fhirserver.fhir.resource_json import serialize
+from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.includes import included
+from fhirserver.interactions.store import StoredResource
+from fhirserver.interactions.versions import require_type
+from fhirserver.search.query.parse import parse_query
+from fhirserver.search.request import SearchRequest
+
+
+async def search(
+    server: Server,
+    call: Call,
+    resource_type: str,
+    params: Sequence[tuple[str, str]],
+    lenient: bool,
+) -> bytes:
+    """One page of what matches, and what it includes, as a Bundle of type searchset.
+
+    `params` are those of URL and body. With `lenient`, an unknown parameter is left out of the self link and a
+    warning is added; else it is an `InvalidRequest`. The total is given where it costs nothing, or is asked for.
+    """
+    require_type(server, resource_type)
+    request = parse_query(
+        params,
+        resource_type,
+        server.definitions,
+        server.zone,
+        call.base_url,
+        lenient=lenient,
+        now=server.clock(),
+    )
+    limits = server.limits
+    request = request.bounded(limits.default_count, limits.max_count).narrowed(
+        call.policy.restriction("search", resource_type)
+    )
+    if request.count == 0 or request.summary == "count":
+        total = await server.store.count(request, estimate=request.total == "estimate")
+        return _bundle(call, request, (), (), total, None, None)
+    page = await server.store.search(request)
+    total = await _total(server, request, len(page.matches), page.next is not None)
+    others = await included(server, call, request, page.matches)
+    return _bundle(call, request, page.matches, others, total, page.next, page.previous)
+
+
+async def _total(server: Server, request: SearchRequest, found: int, more: bool) -> int | None:
+    if request.cursor is None and not more:
+        return found
+    if request.total == "none":
+        return None
+    return await server.store.count(request, estimate=request.total == "estimate")
+
+
+def _bundle(
+    call: Call,
+    request: SearchRequest,
+    matches: Iterable[StoredResource],
+    others: Iterable[StoredResource],
+    total: int | None,
+    next_page: str | None,
+    previous_page: str | None,
+) -> bytes:
+    links = [("self", _link(call, request, request.cursor))]
+    if previous_page is not None:
+        links.append(("previous", _link(call, request, previous_page)))
+    if next_page is not None:
+        links.append(("next", _link(call, request, next_page)))
+    entries = [_entry(call, version, "match") for version in matches]
+    entries += [_entry(call, version, "include") for version in others]
+    if request.ignored:
+        entries.append(_warnings(request.ignored))
+    return assemble("searchset", entries, links=links, total=total)
+
+
+def _link(call: Call, request: SearchRequest, cursor: str | None) -> str:
+    params = [*request.applied, *([("_cursor", cursor)] if cursor is not None else [])]
+    address = f"{call.base_url}/{request.resource_type}"
+    return f"{address}?{urlencode(params, safe=':,|/$')}" if params else address
+
+
+def _entry(call: Call, version: StoredResource, mode: str) -> BundleEntry:
+    return BundleEntry(
+        f"{call.base_url}/{version.resource_type}/{version.id}", version.content, {"search": {"mode": mode}}
+    )
+
+
+def _warnings(issues: Sequence[Issue]) -> BundleEntry:
+    return BundleEntry(None, serialize(operation_outcome(issues)), {"search": {"mode": "outcome"}})

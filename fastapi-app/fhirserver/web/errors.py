@@ -1,0 +1,80 @@
+"""The answer to a request that failed: an OperationOutcome, whatever it was that refused it.
+
+https://hl7.org/fhir/R4/http.html#Status-Codes
+"""
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhirserver.fhir.outcomes import FhirError, Issue, TooLarge, Unavailable, UnsupportedOperation, operation_outcome
+from fhirserver.fhir.resource_json import serialize
+from fhirserver.web.responses import Header, json_response
+from fhirserver.web.scope import Scope, request_id
+
+RETRY_AFTER_SECONDS = 5
+_FRAMEWORK_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 429: "throttled", 503: "transient"}
+
+
+class MethodNotAllowed(UnsupportedOperation):
+    """The address exists, but not for this method. `allowed` are those that it has."""
+
+    def __init__(self, method: str, path: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{method[:20]} is not possible on {path[:200]}; {', '.join(allowed)} is")
+        self.allowed = allowed
+
+
+class AddressTooLong(TooLarge):
+    """The URL is longer than the limit."""
+
+    status = 414
+
+
+def error_response(error: FhirError) -> Response:
+    """The answer to a request that failed with this error, which is the client's to mend or to wait for."""
+    headers: list[Header] = []
+    if isinstance(error, Unavailable):
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    return outcome_response(error.status, error.issues, headers)
+
+
+def outcome_response(status: int, issues: tuple[Issue, ...], headers: list[Header]) -> Response:
+    """An OperationOutcome of these issues."""
+    return json_response(status, serialize(operation_outcome(issues)), headers)
+
+
+def defect_response(scope: Scope) -> Response:
+    """The answer to a request that met a defect of this server: nothing but the id under which it is logged."""
+    text = f"internal error; it is logged under request id {request_id(scope)}"
+    return outcome_response(500, (Issue("error", "exception", text),), [])
+
+
+async def on_fhir_error(request: Request, error: Exception) -> Response:
+    """Exception handler for `FhirError`. A defect of the server is raised again: the request log reports it."""
+    if not isinstance(error, FhirError) or error.status == 500:
+        raise error
+    return error_response(error)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Exception handler for what the framework itself refuses: no such address, no such method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = _FRAMEWORK_CODES.get(error.status_code, "processing")
+    text = f"there is nothing at {request.url.path[:200]}" if error.status_code == 404 else str(error.detail)
+    headers = [(name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items()]
+    return outcome_response(error.status_code, (Issue("error", code, text),), headers)
+
+
+async def on_invalid_parameters(request: Request, error: Exception) -> Response:
+    """Exception handler for requests whose parameters the framework could not take."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    issues = tuple(
+        Issue("error", "invalid", f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}")
+        for problem in error.errors()
+    )
+    return outcome_response(422, issues, [])

@@ -1,0 +1,29 @@
+"""Headers that keep browsers and caches from doing more with an answer than they should."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fhirserver.web.dependencies import BASE_PATH
+
+_ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_NO_ACTIVE_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_FHIR = [*_ALWAYS, (b"cache-control", b"no-store"), (b"vary", b"accept, accept-encoding"), _NO_ACTIVE_CONTENT]
+
+
+class SecurityHeaders:
+    """Adds nosniff to all answers; below the FHIR base also that nothing is cached or carried out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = _FHIR if scope["path"].startswith(BASE_PATH) else _ALWAYS
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        await self.app(scope, receive, with_headers)

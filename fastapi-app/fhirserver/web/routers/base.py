@@ -1,0 +1,68 @@
+"""`/fhir`: batch and transaction, history of everything.
+
+https://hl7.org/fhir/R4/http.html#transaction and #history
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhirserver.bundles.process import process_bundle
+from fhirserver.fhir.outcomes import InvalidRequest, NotFound
+from fhirserver.interactions.history import history
+from fhirserver.web.bodies import resource_body
+from fhirserver.web.dependencies import BASE_PATH, call_of, web_of
+from fhirserver.web.parameters import parameters_of
+from fhirserver.web.preferences import preferences
+from fhirserver.web.responses import bundle_response
+from fhirserver.web.routing import route
+from fhirserver.web.scope import header
+
+
+def routes() -> list[Route]:
+    """The routes of this file."""
+    methods = {"GET": ("search-system", get_matches), "POST": ("bundle", post_bundle)}
+    return [
+        route(BASE_PATH, **methods),
+        route(BASE_PATH + "/", **methods),
+        route(BASE_PATH + "/_history", GET=("history-system", get_history)),
+        route(BASE_PATH + "/_search", POST=("search-system", get_matches)),
+    ]
+
+
+def fallback() -> list[Route]:
+    """What answers on all addresses below the base that nothing else has. It comes last."""
+    return [
+        route(
+            BASE_PATH + "/{rest:path}",
+            **{method: ("unknown", nothing) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")},
+        )
+    ]
+
+
+async def post_bundle(request: Request) -> Response:
+    """Batch or transaction."""
+    params = parameters_of(request.scope)
+    returned = preferences(header(request.scope, b"prefer")).returned or "minimal"
+    bundle = await resource_body(request)
+    answer = await process_bundle(web_of(request).server, call_of(request), bundle, prefer_return=returned)
+    return bundle_response(answer, params.media_type, params.pretty)
+
+
+async def get_history(request: Request) -> Response:
+    """History of everything."""
+    params = parameters_of(request.scope)
+    bundle = await history(web_of(request).server, call_of(request), None, None, params.items)
+    return bundle_response(bundle, params.media_type, params.pretty)
+
+
+async def get_matches(request: Request) -> Response:
+    """Search over several types."""
+    raise InvalidRequest("search over all types is not supported; search one type: [base]/[type]?…", code="not-supported")
+
+
+async def nothing(request: Request) -> Response:
+    """Answer that there is nothing here."""
+    path = request.scope["path"]
+    kind = "operation" if "/$" in path else "address"
+    raise NotFound(f"there is no {kind} {path[:200]}", code="not-supported" if kind == "operation" else None)
