@@ -1,6 +1,6 @@
 """Turn HL7's package hl7.fhir.r4.core 4.0.1 into the data file that ships with the server.
 
-    python scripts/build_definitions.py [hl7.fhir.r4.core-4.0.1.tar.xz]
+    python scripts/build_definitions.py [hl7.fhir.r4.core-4.0.1.tar.xz [r4.zip]]
 
 Writes fhirserver/fhir/definitions/r4.zip: one JSON member per type and per type's search parameters,
 and members for the compartments, operations and value sets. `manifest.json` holds the SHA-256 of each.
@@ -25,6 +25,7 @@ TARGET = HERE.parent / "fhirserver" / "fhir" / "definitions" / "r4.zip"
 
 FHIR = "http://hl7.org/fhir/"
 STRUCTURE = FHIR + "StructureDefinition/"
+SYSTEM = "http://hl7.org/fhirpath/System."
 KINDS = ("resource", "complex-type", "primitive-type")
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 
@@ -58,7 +59,9 @@ def build(package: dict[str, list[Json]]) -> dict[str, Json | list[Json]]:
     for name, parameters in _search_parameters(package["SearchParameter"], resource_types).items():
         members[f"search/{name}.json"] = parameters
     members["index.json"] = {
-        "types": {name: [type_["kind"], type_["abstract"]] for name, type_ in sorted(types.items())}
+        "types": {
+            name: [type_["kind"], type_["abstract"], type_["base"]] for name, type_ in sorted(types.items())
+        }
     }
     members["compartments.json"] = [
         _compartment(definition)
@@ -119,51 +122,209 @@ def _type(structure: Json) -> Json:
 
 
 def _element(type_name: str, element: Json, constraints: list[Json]) -> Json:
-    result: Json = {"path": element["path"], "min": element["min"], "max": element["max"]}
-    if element["max"] not in ("0", "1", "*") or element["base"]["max"] not in (element["max"], "*"):
-        raise ValueError(f"unexpected cardinality of {element['path']}")
+    path, types = element["path"], element.get("type", [])
+    if element["max"] not in ("0", "1", "*"):
+        raise ValueError(f"unexpected cardinality of {path}")
+    result: Json = {"path": path, "min": element["min"], "max": element["max"]}
     if "contentReference" in element:
         result["content"] = element["contentReference"].removeprefix("#")
-    result["types"] = [_element_type(element["path"], type_) for type_ in element.get("type", ())]
-    if any("fhirpath/System." in type_["code"] for type_ in element.get("type", ())):
+    if types and types[0]["code"].startswith(SYSTEM):
         result["plain"] = True
-        for extension in element["type"][0].get("extension", ()):
-            if extension["url"] == STRUCTURE + "regex":
-                result["regex"] = extension["valueString"]
+        result["types"] = [{"code": _system_type(type_name, element)}]
+        regex = _extension(types[0], STRUCTURE + "regex")
+        if regex:
+            result["regex"] = regex["valueString"]
+    else:
+        result["types"] = [_element_type(type_) for type_ in types]
     if "valueSet" in element.get("binding", {}):
         result["binding"] = [element["binding"]["strength"], _canonical(element["binding"]["valueSet"])]
     own = [_constraint_place(constraint, constraints) for constraint in element.get("constraint", ())]
-    for key, content in (("constraints", own), ("summary", element.get("isSummary")),
-                         ("modifier", element["isModifier"])):  # fmt: skip
-        if content:
-            result[key] = content
+    if own:
+        result["constraints"] = own
+    for flag, source in (("summary", "isSummary"), ("modifier", "isModifier")):
+        if element.get(source):
+            result[flag] = True
     return result
 
 
-def _element_type(path: str, type_: Json) -> Json:
-    code = type_["code"]
-    if "fhirpath/System." in code:
-        if path == "Resource.id" or path.count(".") == 1 and path.endswith(".id") and _is_resource_id(type_):
-            code = "id"
-        else:
-            code = next(
-                (
-                    extension["valueUrl"]
-                    for extension in type_.get("extension", ())
-                    if extension["url"].endswith("structuredefinition-fhir-type")
-                ),
-                # The value of a primitive that R4 derives from another is told by its path alone.
-                path.removesuffix(".value"),
-            )
-    result: Json = {"code": code}
-    for key, source in (("targets", "targetProfile"), ("profiles", "profile")):
-        if type_.get(source):
-            result[key] = [_last(url) if key == "targets" else url for url in type_[source]]
+def _system_type(type_name: str, element: Json) -> str:
+    """The FHIR type of an element that R4 gives a FHIRPath system type: a bare value."""
+    origin = element["base"]["path"]
+    if origin == "Resource.id":
+        # R4 says string, but its own text and schema say id.
+        return "id"
+    if origin == "Element.id":
+        return "string"
+    if element["path"] == type_name + ".value":
+        return type_name
+    extension = _extension(element["type"][0], STRUCTURE + "structuredefinition-fhir-type")
+    if extension is None:
+        raise ValueError(f"unknown type of {element['path']}")
+    return str(extension["valueUrl"])
+
+
+def _element_type(type_: Json) -> Json:
+    result: Json = {"code": type_["code"]}
+    if "targetProfile" in type_:
+        result["targets"] = [_last(url) for url in type_["targetProfile"]]
+    if "profile" in type_:
+        result["profiles"] = type_["profile"]
     return result
 
 
 def _constraint_place(constraint: Json, constraints: list[Json]) -> int:
-    kept = {key: constraint[key] for key in ("key", "severity", "human", "expression") if key in constraint}
+    kept: Json = {
+        key: constraint[key] for key in ("key", "severity", "human", "expression") if key in constraint
+    }
     if kept not in constraints:
         constraints.append(kept)
     return constraints.index(kept)
+
+
+def _search_parameters(parameters: list[Json], resource_types: set[str]) -> dict[str, list[Json]]:
+    """The parameters of each type, abstract types included, by code."""
+    result: dict[str, list[Json]] = {name: [] for name in resource_types}
+    for parameter in parameters:
+        # What has no standards status is an example or belongs to an extension, not to R4's core.
+        if _extension(parameter, STRUCTURE + "structuredefinition-standards-status") is None:
+            continue
+        _correct_search_parameter(parameter)
+        for base in parameter["base"]:
+            result[base].append(_search_parameter(parameter, base, resource_types))
+    for listed in result.values():
+        listed.sort(key=lambda parameter: str(parameter["code"]))
+    return result
+
+
+def _correct_search_parameter(parameter: Json) -> None:
+    """Errors of R4 4.0.1."""
+    if parameter["id"] == "DocumentReference-relationship":
+        # The expressions of the two components are swapped.
+        first, second = parameter["component"]
+        first["expression"], second["expression"] = second["expression"], first["expression"]
+    elif parameter["id"] == "clinical-patient":
+        # A parameter for patients, of which the expression selects only these.
+        parameter["target"].remove("Group")
+    elif parameter["id"] == "Observation-code-value-date":
+        # FHIR's type is dateTime; DateTime is FHIRPath's.
+        for component in parameter["component"]:
+            component["expression"] = component["expression"].replace("as(DateTime)", "as(dateTime)")
+
+
+def _search_parameter(parameter: Json, base: str, resource_types: set[str]) -> Json:
+    result: Json = {key: parameter[key] for key in ("code", "type", "url")}
+    if "expression" in parameter:
+        result["expression"] = trim_expression(parameter["expression"], base, resource_types)
+    for key in ("target", "comparator", "modifier", "multipleOr", "multipleAnd"):
+        if key in parameter:
+            result[key] = parameter[key]
+    if "component" in parameter:
+        result["component"] = [[part["definition"], part["expression"]] for part in parameter["component"]]
+    result["description"] = _description(parameter["description"], base)
+    return result
+
+
+def trim_expression(expression: str, base: str, resource_types: set[str]) -> str:
+    """The alternatives of a union that concern one type; those without a type in front get it."""
+    kept = []
+    for alternative in _alternatives(expression):
+        first = re.match(r"\(*\s*([A-Za-z]+)", alternative)
+        if first is None:
+            raise ValueError(f"cannot read {expression!r}")
+        if first[1] in (base, "Resource", "DomainResource"):
+            kept.append(alternative)
+        elif first[1] not in resource_types:
+            kept.append(f"{alternative[: first.start(1)]}{base}.{alternative[first.start(1) :]}")
+    if not kept:
+        raise ValueError(f"nothing for {base} in {expression!r}")
+    return " | ".join(kept)
+
+
+def _alternatives(expression: str) -> list[str]:
+    """The operands of the outermost `|` operators."""
+    parts, depth, quoted = [""], 0, False
+    for character in expression:
+        if character == "'":
+            quoted = not quoted
+        elif not quoted:
+            depth += (character == "(") - (character == ")")
+            if character == "|" and depth == 0:
+                parts.append("")
+                continue
+        parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+def _description(text: str, base: str) -> str:
+    """R4 describes a parameter of several types as a list with one line for each."""
+    for line in text.splitlines():
+        match = re.match(r"\* \[(\w+)\]\([^)]*\): (.*)", line)
+        if match and match[1] == base:
+            return match[2].strip()
+    return text.strip()
+
+
+def _compartment(definition: Json) -> Json:
+    return {
+        "code": definition["code"],
+        "url": definition["url"],
+        "params": {part["code"]: part["param"] for part in definition["resource"] if part.get("param")},
+    }
+
+
+def _value_sets(urls: list[str], value_sets: list[Json], code_systems: list[Json]) -> Json:
+    """Which codes of which systems are in each value set; null for those that cannot be listed."""
+    by_url = {value_set["url"]: value_set for value_set in value_sets}
+    systems = {system["url"]: system for system in code_systems if system["content"] == "complete"}
+    return {url: _expand(by_url[url], systems) if url in by_url else None for url in urls}
+
+
+def _expand(value_set: Json, systems: dict[str, Json]) -> Json | None:
+    codes: dict[str, set[str]] = {}
+    compose = value_set["compose"]
+    for include in compose["include"]:
+        if "filter" in include or "valueSet" in include or "exclude" in compose:
+            raise ValueError(f"{value_set['url']} needs more than lists of codes")
+        system = include["system"]
+        if "concept" in include:
+            found = {concept["code"] for concept in include["concept"]}
+        elif system in systems:
+            found = set(_codes(systems[system].get("concept", ())))
+        else:
+            return None
+        codes.setdefault(system, set()).update(found)
+    return {system: sorted(found) for system, found in sorted(codes.items())}
+
+
+def _codes(concepts: Iterable[Json]) -> Iterator[str]:
+    for concept in concepts:
+        yield concept["code"]
+        yield from _codes(concept.get("concept", ()))
+
+
+def _extension(element: Json, url: str) -> Json | None:
+    return next((found for found in element.get("extension", ()) if found["url"] == url), None)
+
+
+def _canonical(url: str) -> str:
+    return url.split("|")[0]
+
+
+def _last(url: str) -> str:
+    return url.rsplit("/", 1)[-1]
+
+
+def _without(resource: Json, *keys: str) -> Json:
+    return {key: value for key, value in resource.items() if key not in keys}
+
+
+def main() -> None:
+    """Build the data file from the package named on the command line, or from the one in ../shared."""
+    source = Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCE
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else TARGET
+    write(build(read_package(source)), target)
+    print(f"{target.name}: {target.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -92,8 +92,6 @@ def _exact(value: Any) -> orjson.Fragment:
         return orjson.Fragment(value.text)
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
-    if type(value) is int:
-        return orjson.Fragment(str(value))
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 

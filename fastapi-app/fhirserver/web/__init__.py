@@ -1,1 +1,1 @@
-"""HTTP: routes, content negotiation, headers, status codes. The only package that imports FastAPI and Starlette."""
+"""HTTP: routes, content negotiation, headers. The only package that imports FastAPI and Starlette."""

@@ -8,13 +8,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhirserver.fhir.outcomes import FhirError, Issue, TooLarge, Unavailable, UnsupportedOperation, operation_outcome
+from fhirserver.fhir.outcomes import (
+    FhirError,
+    Issue,
+    TooLarge,
+    Unavailable,
+    UnsupportedOperation,
+    operation_outcome,
+)
 from fhirserver.fhir.resource_json import serialize
 from fhirserver.web.responses import Header, json_response
 from fhirserver.web.scope import Scope, request_id
 
 RETRY_AFTER_SECONDS = 5
-_FRAMEWORK_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 429: "throttled", 503: "transient"}
+_FRAMEWORK_CODES = {404: "not-found", 405: "not-supported", 413: "too-long"}
 
 
 class MethodNotAllowed(UnsupportedOperation):
@@ -47,13 +54,13 @@ def outcome_response(status: int, issues: tuple[Issue, ...], headers: list[Heade
 
 
 def defect_response(scope: Scope) -> Response:
-    """The answer to a request that met a defect of this server: nothing but the id under which it is logged."""
+    """The answer to a request that met a defect of this server: the id under which it is logged, no more."""
     text = f"internal error; it is logged under request id {request_id(scope)}"
     return outcome_response(500, (Issue("error", "exception", text),), [])
 
 
 async def on_fhir_error(request: Request, error: Exception) -> Response:
-    """Exception handler for `FhirError`. A defect of the server is raised again: the request log reports it."""
+    """Exception handler for `FhirError`. A defect is raised again: the request log reports it."""
     if not isinstance(error, FhirError) or error.status == 500:
         raise error
     return error_response(error)

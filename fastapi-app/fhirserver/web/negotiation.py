@@ -36,7 +36,7 @@ def answer_type(accept: str | None, format: str | None) -> str:
         if quality > best_quality:
             best, best_quality = candidate, quality
     if best is None:
-        raise NotAcceptable(f"nothing in 'Accept: {accept[:200]}' is supported: this server answers in {FHIR_JSON}")
+        raise NotAcceptable(f"'Accept: {accept[:200]}' is not supported: this server answers in {FHIR_JSON}")
     return best
 
 
@@ -50,7 +50,7 @@ def require_json_body(content_type: str | None) -> None:
         raise UnsupportedMediaType(f"Content-Type '{content_type[:80]}' is not supported; send {FHIR_JSON}")
     _require_utf8(parameters)
     if not _is_r4(parameters):
-        raise UnsupportedMediaType(f"fhirVersion {parameters['fhirversion'][:20]} is not supported; this is 4.0")
+        raise UnsupportedMediaType(f"fhirVersion {parameters['fhirversion'][:20]} is not 4.0")
 
 
 @lru_cache(maxsize=512)

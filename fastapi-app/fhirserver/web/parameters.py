@@ -16,7 +16,7 @@ _FORMATTING = frozenset(("_format", "_pretty"))
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """`items` in the order of the request, without `_format` and `_pretty`; those have become the other two."""
+    """`items` in the order of the request, without `_format` and `_pretty`, which became the other two."""
 
     items: tuple[tuple[str, str], ...]
     media_type: str
@@ -52,7 +52,7 @@ def _parse(text: bytes) -> list[tuple[str, str]]:
     except UnicodeDecodeError as error:
         raise InvalidRequest("the parameters are not UTF-8") from error
     except ValueError as error:
-        raise InvalidRequest(f"there are more than {_MAX_PARAMETERS} parameters", code="too-costly") from error
+        raise InvalidRequest(f"more than {_MAX_PARAMETERS} parameters", code="too-costly") from error
     if any("\x00" in name or "\x00" in value for name, value in items):
         raise InvalidRequest("the parameters contain the character U+0000")
     return items

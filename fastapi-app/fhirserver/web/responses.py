@@ -25,7 +25,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class RawResponse(Response):
-    """A response whose headers are given as bytes: Starlette's own spends more time on them than on the rest."""
+    """A response whose headers are bytes: Starlette's own spends more time on them than on the rest."""
 
     def __init__(self, status: int, body: bytes, headers: list[Header]) -> None:
         self.status_code = status
@@ -68,8 +68,10 @@ def not_modified(scope: Scope, stored: StoredResource) -> RawResponse | None:
     """304 if If-None-Match names this version or, without that header, If-Modified-Since is not before it."""
     if_none_match = header(scope, b"if-none-match")
     if if_none_match is not None:
-        known = if_none_match.strip() == "*" or str(stored.version_id) in versions_of(if_none_match, "If-None-Match")
-        return RawResponse(304, b"", version_headers(stored)) if known else None
+        is_known = if_none_match.strip() == "*" or (
+            str(stored.version_id) in versions_of(if_none_match, "If-None-Match")
+        )
+        return RawResponse(304, b"", version_headers(stored)) if is_known else None
     since = header(scope, b"if-modified-since")
     if since is None:
         return None
@@ -96,7 +98,7 @@ def written_response(
     if returned == "minimal":
         return RawResponse(status, b"", [*headers, (b"content-length", b"0")])
     if returned == "OperationOutcome":
-        did = "created" if written.created else "stored" if written.changed else "exists already, nothing was stored"
+        did = "created" if written.created else "updated" if written.changed else "left as it is"
         body = serialize(operation_outcome([information(f"{address} {did}; version {stored.version_id}")]))
     else:
         body = stored.live
@@ -111,7 +113,7 @@ def deleted_response(
     headers = version_headers(stored) if stored is not None else []
     if returned != "OperationOutcome":
         return RawResponse(204, b"", headers)
-    did = f"{stored.resource_type}/{stored.id} is deleted" if stored is not None else "there was nothing to delete"
+    did = f"{stored.resource_type}/{stored.id} deleted" if stored is not None else "nothing to delete"
     body = serialize(operation_outcome([information(did)]))
     return json_response(200, pretty(body) if is_pretty else body, headers, media_type)
 
@@ -132,7 +134,6 @@ def http_date(moment: datetime) -> bytes:
         moment.minute,
         moment.second,
     )
-
 
 
 @lru_cache(maxsize=16)

@@ -44,6 +44,5 @@ def embedded_bucket(id: str) -> int | None:
 
 def home_bucket(id: str) -> int:
     """The bucket where an id is looked for first: the embedded one, else 12 bits of its hash (xxh3)."""
-    if len(id) == 36 and id[14] == "8" and _UUID8(id):
-        return int(id[15:18], 16)
-    return int(xxh3_64_intdigest(id.encode())) & 0xFFF
+    bucket = embedded_bucket(id)
+    return int(xxh3_64_intdigest(id.encode())) & 0xFFF if bucket is None else bucket

@@ -35,7 +35,7 @@ class _Compressing:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._start: Message | None = None
-        self._compressor: "zlib._Compress | None" = None
+        self._compressor: zlib._Compress | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -37,9 +37,6 @@ class RequestBody:
         except FhirError as error:
             await error_response(error)(scope, receive, send)
             return
-        if b"content-length" not in headers and b"transfer-encoding" not in headers:
-            await self.app(scope, receive, send)
-            return
         unpack = None if encoding in _PLAIN else _Unpacking(self.max_body_bytes)
         received = 0
 
@@ -60,7 +57,7 @@ class RequestBody:
 
     def _check(self, scope: Scope, length: bytes | None, encoding: bytes) -> None:
         if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > self.max_url_bytes:
-            raise AddressTooLong(f"the URL is longer than {self.max_url_bytes} bytes; search by POST to _search instead")
+            raise AddressTooLong(f"the URL is longer than {self.max_url_bytes} bytes; search by POST")
         if length is not None:
             if not length.isdigit():
                 raise InvalidRequest("Content-Length is not a number")
@@ -82,7 +79,7 @@ class _Unpacking:
         self._begun = False
 
     def __call__(self, data: bytes, *, last: bool) -> bytes:
-        """The next part, unpacked. `MalformedBody` if it is not gzip, `TooLarge` if it grows over the limit."""
+        """The next part, unpacked. `MalformedBody` if it is not gzip, `TooLarge` above the limit."""
         try:
             text = b"".join(self._pieces(data))
         except zlib.error as error:
@@ -93,26 +90,17 @@ class _Unpacking:
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         while data:
+            self._begun = True
             if self._member.eof:
                 self._member = zlib.decompressobj(_GZIP)
-            self._begun = True
             piece = self._member.decompress(data, _PIECE)
-            self._total += len(piece)
-            if self._total > self._limit:
-                raise _too_large(self._limit)
-            yield piece
-            data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-            if not data and not self._member.eof and len(piece) == _PIECE:
-                # Output that did not fit may be waiting inside without input left to hand over.
-                data = b""
-                yield from self._rest()
-
-    def _rest(self) -> Iterator[bytes]:
-        while piece := self._member.decompress(b"", _PIECE):
-            self._total += len(piece)
-            if self._total > self._limit:
-                raise _too_large(self._limit)
-            yield piece
+            while piece:
+                self._total += len(piece)
+                if self._total > self._limit:
+                    raise _too_large(self._limit)
+                yield piece
+                piece = self._member.decompress(self._member.unconsumed_tail, _PIECE)
+            data = self._member.unused_data
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -1,4 +1,4 @@
-"""The id of a request: the client's X-Request-ID if it is a plain word, else a new one. It comes back in the answer."""
+"""The id of a request: the client's X-Request-ID if it is a plain word, else a new one."""
 
 import re
 from secrets import token_hex

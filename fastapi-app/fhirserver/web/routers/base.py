@@ -35,7 +35,7 @@ def fallback() -> list[Route]:
     return [
         route(
             BASE_PATH + "/{rest:path}",
-            **{method: ("unknown", nothing) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")},
+            **dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), ("unknown", nothing)),
         )
     ]
 
@@ -58,7 +58,9 @@ async def get_history(request: Request) -> Response:
 
 async def get_matches(request: Request) -> Response:
     """Search over several types."""
-    raise InvalidRequest("search over all types is not supported; search one type: [base]/[type]?…", code="not-supported")
+    raise InvalidRequest(
+        "search over all types is not supported; search one type: [base]/[type]", code="not-supported"
+    )
 
 
 async def nothing(request: Request) -> Response:

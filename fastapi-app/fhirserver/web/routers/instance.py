@@ -29,11 +29,11 @@ from fhirserver.web.scope import header
 
 def routes() -> list[Route]:
     """The routes of this file."""
-    address = BASE_PATH + "/{type}/{id}"
+    address = BASE_PATH + "/{type:name}/{id:name}"
     return [
+        route(address, GET=("read", get_resource), PUT=("update", put), DELETE=("delete", remove)),
         route(address + "/_history", GET=("history-instance", get_history)),
         route(address + "/_history/{vid}", GET=("vread", get_version)),
-        route(address, GET=("read", get_resource), PUT=("update", put), DELETE=("delete", remove)),
     ]
 
 

@@ -22,7 +22,7 @@ from fhirserver.web.scope import header
 
 def routes() -> list[Route]:
     """The routes of this file."""
-    address = BASE_PATH + "/{type}"
+    address = BASE_PATH + "/{type:name}"
     methods = {
         "GET": ("search-type", get_matches),
         "POST": ("create", post),

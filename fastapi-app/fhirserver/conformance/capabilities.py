@@ -1,0 +1,105 @@
+"""The CapabilityStatement: every type of R4, what can be done with it, and what it can be searched by.
+
+https://hl7.org/fhir/R4/capabilitystatement.html
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhirserver.conformance.documentation import documentation
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.resource_json import serialize
+
+TYPE_INTERACTIONS = (
+    "read",
+    "vread",
+    "update",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
+SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+FORMATS = ("application/fhir+json", "application/json", "json")
+
+
+def capability_statement(definitions: Definitions, base_url: str, software_version: str, date: str) -> bytes:
+    """The CapabilityStatement of the server at this base, as JSON text. `date` is an R4 dateTime."""
+    reverse = _reverse_includes(definitions)
+    statement = {
+        **heading("CapabilityStatement", "metadata", base_url, software_version, date),
+        "fhirVersion": definitions.fhir_version,
+        "format": list(FORMATS),
+        "rest": [
+            {
+                "mode": "server",
+                "resource": [
+                    _resource(definitions, name, reverse.get(name, ())) for name in definitions.resource_types
+                ],
+                "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+            }
+        ],
+    }
+    return serialize(statement)
+
+
+def heading(resource_type: str, path: str, base_url: str, software_version: str, date: str) -> dict[str, Any]:
+    """The elements with which CapabilityStatement and TerminologyCapabilities begin."""
+    return {
+        "resourceType": resource_type,
+        "url": f"{base_url}/{path}",
+        "version": software_version,
+        "name": "FhirServer",
+        "title": "FHIR R4 server",
+        "status": "active",
+        "date": date,
+        "kind": "instance",
+        "software": {"name": "fhirserver", "version": software_version},
+        "implementation": {"description": "FHIR R4 server", "url": base_url},
+    }
+
+
+def _resource(definitions: Definitions, resource_type: str, reverse: Iterable[str]) -> dict[str, Any]:
+    parameters = definitions.search_parameters(resource_type)
+    includes = [
+        f"{resource_type}:{parameter.code}"
+        for parameter in parameters.values()
+        if parameter.type == "reference"
+    ]
+    described: dict[str, Any] = {
+        "type": resource_type,
+        "profile": definitions.type(resource_type).url,
+        "interaction": [{"code": code} for code in TYPE_INTERACTIONS],
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
+        "referencePolicy": ["literal", "logical", "local"],
+        "searchInclude": includes,
+        "searchRevInclude": list(reverse),
+        "searchParam": [
+            {
+                "name": parameter.code,
+                "definition": parameter.url,
+                "type": parameter.type,
+                "documentation": documentation(parameter.description, resource_type),
+            }
+            for parameter in parameters.values()
+        ],
+    }
+    return {name: value for name, value in described.items() if value not in ([], "")}
+
+
+def _reverse_includes(definitions: Definitions) -> dict[str, list[str]]:
+    """For each type the parameters that can refer to it: {"Patient": ["Account:patient", …]}."""
+    found: dict[str, list[str]] = {}
+    for source in definitions.resource_types:
+        for parameter in definitions.search_parameters(source).values():
+            if parameter.type == "reference":
+                for target in parameter.target_types:
+                    found.setdefault(target, []).append(f"{source}:{parameter.code}")
+    return found

@@ -1,0 +1,49 @@
+"""The OpenAPI 3.1 description: the types in `EXAMPLES` one by one, and a general form for all types.
+
+https://spec.openapis.org/oas/v3.1.0
+"""
+
+from typing import Any
+
+from fhirserver.conformance.examples import EXAMPLES
+from fhirserver.conformance.openapi.components import components
+from fhirserver.conformance.openapi.resource_types import GENERAL, TypeRoutes
+from fhirserver.conformance.openapi.system import SERVER, SYSTEM, server_paths, system_paths
+from fhirserver.fhir.definitions import Definitions
+
+_DESCRIPTION = """A FHIR R4 (4.0.1) server.
+
+- All {count} resource types of R4 work alike. The most used are shown one by one; all others have the same
+  routes, under **All types**.
+- Answers and bodies are `application/fhir+json`; `application/json` is understood as well.
+- Every error is an `OperationOutcome`.
+- What the server can do in detail, with all search parameters of all types, is in its
+  [CapabilityStatement](fhir/metadata).
+"""
+_BASE = "/fhir"
+
+
+def openapi(definitions: Definitions, software_version: str) -> dict[str, Any]:
+    """The description, ready to be serialised."""
+    paths = system_paths(_BASE)
+    for resource_type in (*EXAMPLES, None):
+        paths |= TypeRoutes(definitions, _BASE, resource_type).paths()
+    paths |= server_paths()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "FHIR R4 server",
+            "version": software_version,
+            "description": _DESCRIPTION.format(count=len(definitions.resource_types)),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": SYSTEM, "description": "Capabilities, transactions and batches, history of everything"},
+            *({"name": name, "description": f"The R4 resource {name}"} for name in EXAMPLES),
+            {"name": GENERAL, "description": "The same for each of the resource types of R4"},
+            {"name": SERVER, "description": "Health and metrics"},
+        ],
+        "paths": paths,
+        "components": components(definitions, tuple(EXAMPLES)),
+    }

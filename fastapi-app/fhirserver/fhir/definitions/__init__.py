@@ -1,0 +1,26 @@
+"""What R4 says: types and their elements, search parameters, compartments, operations, value sets."""
+
+from fhirserver.fhir.definitions.compartments import Compartment
+from fhirserver.fhir.definitions.elements import (
+    Binding,
+    Constraint,
+    Element,
+    ElementType,
+    Property,
+    TypeDefinition,
+)
+from fhirserver.fhir.definitions.registry import Definitions
+from fhirserver.fhir.definitions.search_parameters import Component, SearchParameter
+
+__all__ = [
+    "Binding",
+    "Compartment",
+    "Component",
+    "Constraint",
+    "Definitions",
+    "Element",
+    "ElementType",
+    "Property",
+    "SearchParameter",
+    "TypeDefinition",
+]

@@ -1,0 +1,39 @@
+"""The index entry of a resource: everything by which a search can find it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(slots=True)
+class IndexEntry:
+    """Columns of the resource's row (decisions/0002).
+
+    `keys`: what compares for equality. `range_key`, `range_low`, `range_high`: intervals, side by side.
+    `ref_key`, `ref_target`: references, side by side. `strings`: normalised strings. `sort_date`: when it was.
+    """
+
+    keys: list[int] = field(default_factory=list)
+    range_key: list[int] = field(default_factory=list)
+    range_low: list[float] = field(default_factory=list)
+    range_high: list[float] = field(default_factory=list)
+    ref_key: list[int] = field(default_factory=list)
+    ref_target: list[int] = field(default_factory=list)
+    self_key: int | None = None
+    strings: str = ""
+    sort_date: datetime | None = None
+
+
+class EntryBuilder:
+    """Collects what the values of a resource contribute."""
+
+    __slots__ = ("keys", "ranges", "references", "strings")
+
+    def __init__(self) -> None:
+        self.keys: set[int] = set()
+        self.ranges: dict[tuple[int, float, float], None] = {}
+        self.references: dict[tuple[int, int], None] = {}
+        self.strings: dict[str, None] = {}
+
+    def add_range(self, key: int, low: float, high: float) -> None:
+        """An interval under a key."""
+        self.ranges[key, low, high] = None

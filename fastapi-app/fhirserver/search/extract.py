@@ -1,0 +1,147 @@
+"""Resource → index entry, by the search parameters of its type.
+
+The expressions of a type are compiled once. Values that can't be interpreted are passed over: what is stored is what
+the resource says, whether or not it can be searched for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from math import isfinite
+from typing import Any
+
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.definitions.search_parameters import SearchParameter
+from fhirserver.fhir.fhirpath.paths import Branch, compile_paths
+from fhirserver.search.entry import EntryBuilder, IndexEntry
+from fhirserver.search.keys import ParameterKeys, self_key
+from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES
+from fhirserver.search.query.tree import KeyMatch
+from fhirserver.search.request import Include, SearchRequest
+from fhirserver.search.types.clause import Index, Source
+from fhirserver.search.types.reference import local_targets, target_types
+from fhirserver.search.types.string import SEPARATOR
+
+__all__ = ["Extractor", "IndexEntry"]
+
+_FAR_AWAY = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_LONG_AGO = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How one parameter is indexed: what its branches select, and what is done with each value."""
+
+    present: int
+    branches: Sequence[tuple[Callable[[Any], list[Any]], Index]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    parameters: Sequence[_Rule]
+    principal_date: int | None  # the range key of the date that sort_date holds
+
+
+class Extractor:
+    """Makes index entries. `zone` is that of dates without one; references below `base_url` are local."""
+
+    def __init__(self, definitions: Definitions, zone: tzinfo, base_url: str = ""):
+        self._definitions = definitions
+        self._zone = zone
+        self._base_url = base_url
+        self._rules: dict[str, _Rules] = {}
+
+    def extract(self, resource: dict[str, Any], resource_type: str) -> IndexEntry:
+        """The index entry of a structurally valid resource."""
+        rules = self._rules.get(resource_type) or self._compile(resource_type)
+        entry = EntryBuilder()
+        for rule in rules.parameters:
+            for select, index in rule.branches:
+                values = select(resource)
+                if values:
+                    entry.keys.add(rule.present)
+                    for value in values:
+                        index(value, entry)
+        return self._finish(entry, rules, resource, resource_type)
+
+    def references(
+        self, resource: dict[str, Any], resource_type: str, code: str, base_url: str
+    ) -> list[tuple[str, str]]:
+        """The (type, id) of this server that a reference parameter leads to from a resource; `*`: all of them."""
+        found: dict[tuple[str, str], None] = {}
+        for parameter in self._reference_parameters(resource_type, code):
+            for branch in compile_paths(parameter.expression or "", resource_type, self._definitions):
+                for value in branch.select(resource):
+                    found.update(dict.fromkeys(local_targets(value, base_url)))
+        return list(found)
+
+    def referring(
+        self, include: Include, targets: Sequence[tuple[str, str]], limit: int
+    ) -> SearchRequest | None:
+        """The search for what refers to these (type, id) by the parameter of the include; None if nothing can."""
+        keys = [
+            ParameterKeys(include.resource_type, parameter.code).reference ^ self_key(*target)
+            for parameter in self._reference_parameters(include.resource_type, include.parameter)
+            for target in targets
+            if include.target_type in (None, target[0]) and target[0] in target_types(parameter)
+        ]
+        if not keys:
+            return None
+        label = f"{include.parameter} of {','.join('/'.join(target) for target in targets)}"
+        return SearchRequest(include.resource_type, KeyMatch(label, tuple(keys), True), count=limit)
+
+    def _reference_parameters(self, resource_type: str, code: str) -> list[SearchParameter]:
+        return [
+            parameter
+            for parameter in self._definitions.search_parameters(resource_type).values()
+            if parameter.type == "reference" and parameter.expression and code in ("*", parameter.code)
+        ]
+
+    def _compile(self, resource_type: str) -> _Rules:
+        parameters = []
+        for parameter in self._definitions.search_parameters(resource_type).values():
+            kind = PARAMETER_TYPES.get(parameter.type)
+            if kind is None or parameter.expression is None or parameter.code in COLUMNS:
+                continue
+            keys = ParameterKeys(resource_type, parameter.code)
+            branches = []
+            for branch in self._branches(parameter, resource_type):
+                source = Source(parameter, branch, keys, self._definitions, self._zone, self._base_url)
+                index = kind.indexer(source)
+                if index is not None:
+                    branches.append((branch.select, index))
+            if branches:
+                parameters.append(_Rule(keys.present, branches))
+        date = self._definitions.principal_date(resource_type)
+        rules = _Rules(parameters, ParameterKeys(resource_type, date).range() if date else None)
+        self._rules[resource_type] = rules
+        return rules
+
+    def _branches(self, parameter: SearchParameter, resource_type: str) -> Sequence[Branch]:
+        """The branches of the expression; of an extension, those of its value."""
+        branches = compile_paths(parameter.expression or "", resource_type, self._definitions)
+        if any(branch.type_name == "Extension" for branch in branches):
+            return compile_paths(f"({parameter.expression}).value", resource_type, self._definitions)
+        return branches
+
+    @staticmethod
+    def _finish(entry: EntryBuilder, rules: _Rules, resource: dict[str, Any], resource_type: str) -> IndexEntry:
+        finished = IndexEntry(sorted(entry.keys))
+        when: list[float] = []
+        for key, low, high in entry.ranges:
+            finished.range_key.append(key)
+            finished.range_low.append(low)
+            finished.range_high.append(high)
+            if key == rules.principal_date:
+                when.append(low if isfinite(low) else high)
+        for reference, target in entry.references:
+            finished.ref_key.append(reference)
+            finished.ref_target.append(target)
+        if entry.strings:
+            finished.strings = SEPARATOR + SEPARATOR.join(entry.strings) + SEPARATOR
+        if when and _LONG_AGO <= min(when) <= _FAR_AWAY:
+            finished.sort_date = datetime.fromtimestamp(min(when), UTC)
+        id = resource.get("id")
+        if isinstance(id, str):
+            finished.self_key = self_key(resource_type, id)
+        return finished

@@ -1,0 +1,31 @@
+"""Which module of `types/` a search parameter belongs to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fhirserver.search.query.tree import Node
+from fhirserver.search.types import date, number, quantity, reference, string, token, uri
+from fhirserver.search.types.clause import Clause, Index, Source
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterType:
+    """What a type of search parameter can do."""
+
+    modifiers: tuple[str, ...]
+    indexer: Callable[[Source], Index | None]
+    parse: Callable[[Clause], Node]
+
+
+PARAMETER_TYPES = {
+    "date": ParameterType(date.MODIFIERS, date.indexer, date.parse),
+    "number": ParameterType(number.MODIFIERS, number.indexer, number.parse),
+    "quantity": ParameterType(quantity.MODIFIERS, quantity.indexer, quantity.parse),
+    "reference": ParameterType(reference.MODIFIERS, reference.indexer, reference.parse),
+    "string": ParameterType(string.MODIFIERS, string.indexer, string.parse),
+    "token": ParameterType(token.MODIFIERS, token.indexer, token.parse),
+    "uri": ParameterType(uri.MODIFIERS, uri.indexer, uri.parse),
+}
+
+COLUMNS = frozenset({"_id", "_lastUpdated"})
+"""Parameters that are columns of the row and need no keys."""

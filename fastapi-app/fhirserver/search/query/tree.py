@@ -1,0 +1,145 @@
+"""The tree of a search: what a resource has to be like. Frozen values; `str(node)` is one canonical line.
+
+The leaves say what an index entry (`search/extract.py`) has to contain, and nothing of how a database finds it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Bound = Literal["low", "high"]
+Operator = Literal["<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One bound of an interval against a number: `high >= 5.0`."""
+
+    bound: Bound
+    operator: Operator
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.bound} {self.operator} {self.value!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMatch:
+    """At least one of these keys is among the entry's. `label` is the clause as the client wrote it.
+
+    `selective` is set where few resources have such a key by nature: a reference, an identifier.
+    """
+
+    label: str
+    keys: tuple[int, ...]
+    selective: bool = False
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class RangeMatch:
+    """One of the entry's intervals under `key` satisfies all comparisons of one of the alternatives."""
+
+    label: str
+    key: int
+    alternatives: tuple[tuple[Comparison, ...], ...]
+
+    def __str__(self) -> str:
+        tests = " | ".join(" & ".join(map(str, comparisons)) for comparisons in self.alternatives)
+        return f"{self.label}[{tests}]"
+
+
+@dataclass(frozen=True, slots=True)
+class StringMatch:
+    """A string of the parameter starts with, or contains, this normalised text."""
+
+    parameter: str
+    how: Literal["starts", "contains"]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.parameter} {self.how} {self.text!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class IdMatch:
+    """The id is one of these."""
+
+    ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"_id={','.join(self.ids)}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedMatch:
+    """The time of the last update satisfies all comparisons of one of the alternatives."""
+
+    alternatives: tuple[tuple[tuple[Operator, datetime], ...], ...]
+
+    def __str__(self) -> str:
+        tests = " | ".join(
+            " & ".join(f"{operator} {moment.isoformat()}" for operator, moment in comparisons)
+            for comparisons in self.alternatives
+        )
+        return f"_lastUpdated[{tests}]"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All parts hold; without parts: everything."""
+
+    parts: tuple["Node", ...]
+
+    def __str__(self) -> str:
+        return f"({' AND '.join(map(str, self.parts))})" if self.parts else "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """One part holds at least; without parts: nothing."""
+
+    parts: tuple["Node", ...]
+
+    def __str__(self) -> str:
+        return f"({' OR '.join(map(str, self.parts))})" if self.parts else "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: "Node"
+
+    def __str__(self) -> str:
+        return f"NOT {self.part}"
+
+
+Node = KeyMatch | RangeMatch | StringMatch | IdMatch | UpdatedMatch | And | Or | Not
+
+EVERYTHING = And(())
+NOTHING = Or(())
+
+
+def conjunction(parts: Iterable[Node]) -> Node:
+    """All of them; a single one stands for itself, and nested conjunctions are one."""
+    flat: list[Node] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, And) else (part,))
+    return flat[0] if len(flat) == 1 else And(tuple(flat))
+
+
+def disjunction(parts: Iterable[Node]) -> Node:
+    """One of them at least; keys and ids of the same clause become one leaf."""
+    flat = list(parts)
+    if len(flat) == 1:
+        return flat[0]
+    keys = [part for part in flat if isinstance(part, KeyMatch)]
+    if len(keys) == len(flat):
+        labels = ",".join(key.label for key in keys)
+        merged = tuple(dict.fromkeys(key for match in keys for key in match.keys))
+        return KeyMatch(labels, merged, all(match.selective for match in keys))
+    return Or(tuple(flat))

@@ -1,0 +1,79 @@
+"""A whole search request: the tree, and how its matches are to be given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from fhirserver.fhir.outcomes import Issue
+from fhirserver.search.query.tree import EVERYTHING, Node, conjunction
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One key of `_sort`.
+
+    `by` tells where the value is: a column (`id`, `last_updated`, `sort_date`), the normalised strings of `parameter`,
+    the lowest bound of its intervals (`key`), or its value in the content (`json_paths`, in SQL/JSON).
+    """
+
+    parameter: str
+    descending: bool
+    by: Literal["id", "last_updated", "sort_date", "string", "range", "json"]
+    key: int = 0
+    json_paths: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{'-' if self.descending else ''}{self.parameter}"
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """One `_include` or `_revinclude`: the type that refers, the parameter (`*`: all), and the type referred to."""
+
+    resource_type: str
+    parameter: str
+    target_type: str | None = None
+    iterate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What is searched for.
+
+    `count` is the size of a page, None until `bounded`. `applied` are the parameters for the self link, `ignored`
+    the warnings about those that were left out. `buckets` are where all matches live, None if that isn't known.
+    """
+
+    resource_type: str
+    tree: Node = EVERYTHING
+    sort: tuple[Sort, ...] = ()
+    count: int | None = None
+    total: Literal["none", "estimate", "accurate"] = "none"
+    includes: tuple[Include, ...] = ()
+    revincludes: tuple[Include, ...] = ()
+    summary: str | None = None
+    elements: tuple[str, ...] = ()
+    cursor: str | None = None
+    buckets: frozenset[int] | None = None
+    applied: tuple[tuple[str, str], ...] = field(default=())
+    ignored: Sequence[Issue] = ()
+
+    def __str__(self) -> str:
+        order = f" ORDER BY {','.join(map(str, self.sort))}" if self.sort else ""
+        return f"{self.resource_type} WHERE {self.tree}{order}"
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is asked of the resources but their type."""
+        return self.tree == EVERYTHING
+
+    def bounded(self, default_count: int, max_count: int) -> "SearchRequest":
+        """With a page size that the server allows."""
+        count = default_count if self.count is None else min(self.count, max_count)
+        return replace(self, count=count)
+
+    def narrowed(self, restriction: Node | None) -> "SearchRequest":
+        """With a condition more."""
+        if restriction is None:
+            return self
+        return replace(self, tree=conjunction((self.tree, restriction)))

@@ -1,0 +1,119 @@
+"""https://hl7.org/fhir/R4/search.html#date"""
+
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from fhirserver.fhir.datatypes.dates import date_interval, precision
+from fhirserver.search.entry import EntryBuilder
+from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.query.tree import KeyMatch, Node, RangeMatch, UpdatedMatch, disjunction
+from fhirserver.search.types.clause import Clause, Index, Source, prefixed, unescape
+from fhirserver.search.types.intervals import Alternatives, comparisons
+
+MODIFIERS: tuple[str, ...] = ()
+
+_DATES = frozenset({"date", "dateTime", "instant", "string"})
+_UNITS = {"year": 4, "month": 7, "day": 10}
+_INFINITE = float("inf")
+
+
+def indexer(source: Source) -> Index | None:
+    """Dates, periods and timings as intervals; by key too for the year, the month and the day they lie within."""
+    keys, zone = source.keys, source.zone
+    match source.branch.type_name:
+        case name if name in _DATES:
+            return lambda value, entry: _add(keys, _interval(value, zone), zone, entry)
+        case "Period":
+            return lambda value, entry: _add(keys, period_interval(value, zone), zone, entry)
+        case "Timing":
+            return lambda value, entry: _timing(keys, value, zone, entry)
+    return None
+
+
+def _interval(value: Any, zone: tzinfo) -> tuple[float, float] | None:
+    try:
+        return date_interval(value, zone) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def period_interval(value: Any, zone: tzinfo) -> tuple[float, float] | None:
+    """From the start of a Period to its end; an end that is not given is infinite. None without both."""
+    start, end = _interval(value.get("start"), zone), _interval(value.get("end"), zone)
+    if start is None and end is None:
+        return None
+    return (start[0] if start else -_INFINITE, end[1] if end else _INFINITE)
+
+
+def _timing(keys: ParameterKeys, value: Any, zone: tzinfo, entry: EntryBuilder) -> None:
+    events = [_interval(event, zone) for event in value.get("event", ())]
+    bounds = (value.get("repeat") or {}).get("boundsPeriod")
+    if isinstance(bounds, dict):
+        events.append(period_interval(bounds, zone))
+    known = [event for event in events if event is not None]
+    if known:
+        _add(keys, (min(low for low, _ in known), max(high for _, high in known)), zone, entry)
+
+
+def _add(
+    keys: ParameterKeys, interval: tuple[float, float] | None, zone: tzinfo, entry: EntryBuilder
+) -> None:
+    if interval is None:
+        return
+    low, high = interval
+    entry.add_range(keys.range(), low, high)
+    if high - low > 366 * 86_400:
+        return
+    try:
+        first = datetime.fromtimestamp(low, zone).date().isoformat()
+        last = datetime.fromtimestamp(high, zone).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return
+    for length in (4, 7, 10):
+        if first[:length] == last[:length]:
+            entry.keys.add(keys.date(first[:length]))
+
+
+def parse(clause: Clause) -> Node:
+    """The interval of the value compares as the prefix says. Within a year, month or day: that is one key."""
+    return disjunction(_parse_one(clause, value) for value in clause.values)
+
+
+def _parse_one(clause: Clause, value: str) -> Node:
+    prefix, text, low, high = _asked(clause, value)
+    length = _UNITS.get(precision(text))
+    if prefix == "eq" and length is not None:
+        return KeyMatch(clause.label(value), (clause.keys.date(text[:length]),))
+    return RangeMatch(clause.label(value), clause.keys.range(), comparisons(prefix, low, high))
+
+
+def parse_last_updated(clause: Clause) -> Node:
+    """`_lastUpdated`, which is a column."""
+    alternatives = []
+    for value in clause.values:
+        prefix, _, low, high = _asked(clause, value)
+        alternatives += _moments(comparisons(prefix, low, high))
+    return UpdatedMatch(tuple(alternatives))
+
+
+def _moments(alternatives: Alternatives) -> list[Any]:
+    return [
+        tuple((test.operator, datetime.fromtimestamp(test.value, UTC)) for test in tests)
+        for tests in alternatives
+    ]
+
+
+def _asked(clause: Clause, value: str) -> tuple[str, str, float, float]:
+    """Prefix, text and interval of a value. For `ap` it is wider by a tenth of the distance to the present."""
+    prefix, text = prefixed(unescape(value))
+    try:
+        low, high = date_interval(text, clause.zone)
+    except ValueError as error:
+        raise clause.wrong(
+            value, "a date or time (YYYY, YYYY-MM, YYYY-MM-DD, …), with or without one of the prefixes of R4"
+        ) from error
+    if prefix == "ap":
+        now = clause.now.timestamp()
+        margin = 0.1 * max(now - high, low - now, 0.0)
+        low, high = low - margin, high + margin
+    return prefix, text, low, high

@@ -1,0 +1,116 @@
+"""https://hl7.org/fhir/R4/search.html#quantity"""
+
+from typing import Any
+
+from fhirserver.search.entry import EntryBuilder
+from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.query.tree import Node, RangeMatch, disjunction
+from fhirserver.search.types.clause import Clause, Index, Source, split, unescape
+from fhirserver.search.types.intervals import comparisons
+from fhirserver.search.types.number import as_float, asked_interval, range_bounds
+
+MODIFIERS: tuple[str, ...] = ()
+
+_QUANTITIES = frozenset({"Quantity", "Age", "Duration", "Distance", "Count", "SimpleQuantity", "MoneyQuantity"})
+_CURRENCIES = "urn:iso:std:iso:4217"
+
+
+def indexer(source: Source) -> Index | None:
+    """Each value three times: by itself, with its code or unit, with system and code."""
+    keys = source.keys
+    match source.branch.type_name:
+        case name if name in _QUANTITIES:
+            return lambda value, entry: _quantity(keys, value, entry)
+        case "Money":
+            return lambda value, entry: _add(
+                keys, as_float(value.get("value")), None, _CURRENCIES, value.get("currency"), None, entry
+            )
+        case "Range":
+            return lambda value, entry: _range(keys, value, entry)
+        case "SampledData":
+            return lambda value, entry: _sampled(keys, value, entry)
+    return None
+
+
+def _quantity(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
+    """A comparator makes the value an interval with one open end."""
+    number = as_float(value.get("value"))
+    if number is None:
+        return
+    low = high = number
+    match value.get("comparator"):
+        case "<" | "<=":
+            low = float("-inf")
+        case ">" | ">=":
+            high = float("inf")
+    _add(keys, low, high, value.get("system"), value.get("code"), value.get("unit"), entry)
+
+
+def _range(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
+    low, high = range_bounds(value)
+    unit = value.get("low") or value.get("high") or {}
+    _add(keys, low, high, unit.get("system"), unit.get("code"), unit.get("unit"), entry)
+
+
+def _sampled(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
+    """From the lowest to the highest sample."""
+    origin = value.get("origin") or {}
+    zero = as_float(origin.get("value")) or 0.0
+    factor = as_float(value.get("factor"))
+    samples = [zero + sample * (1.0 if factor is None else factor) for sample in _numbers(value.get("data"))]
+    if samples:
+        _add(
+            keys,
+            min(samples),
+            max(samples),
+            origin.get("system"),
+            origin.get("code"),
+            origin.get("unit"),
+            entry,
+        )
+
+
+def _numbers(data: Any) -> list[float]:
+    """The samples that are numbers; `E`, `L` and `U` are none."""
+    numbers = []
+    for word in str(data or "").split():
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            continue
+    return numbers
+
+
+def _add(
+    keys: ParameterKeys,
+    low: float | None,
+    high: float | None,
+    system: Any,
+    code: Any,
+    unit: Any,
+    entry: EntryBuilder,
+) -> None:
+    if low is None:
+        return
+    if high is None:
+        high = low
+    entry.add_range(keys.range(), low, high)
+    for text in (code, unit):
+        if isinstance(text, str):
+            entry.add_range(keys.range(text), low, high)
+    if isinstance(system, str) and isinstance(code, str):
+        entry.add_range(keys.range(f"{system}|{code}"), low, high)
+
+
+def parse(clause: Clause) -> Node:
+    """`number`, `number|system|code` or `number||code`, where a code may be the unit as it is written."""
+    return disjunction(_parse_one(clause, value) for value in clause.values)
+
+
+def _parse_one(clause: Clause, value: str) -> Node:
+    number, *unit = (unescape(part) for part in split(value, "|"))
+    if len(unit) not in (0, 2) or (unit and not unit[1]):
+        raise clause.wrong(value, "number, number|system|code or number||code")
+    prefix, low, high = asked_interval(clause, number)
+    key = clause.keys.range("|".join(part for part in unit if part) if unit else "")
+    return RangeMatch(clause.label(value), key, comparisons(prefix, low, high))

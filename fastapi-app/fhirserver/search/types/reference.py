@@ -1,0 +1,117 @@
+"""https://hl7.org/fhir/R4/search.html#reference"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhirserver.fhir.datatypes.ids import is_id
+from fhirserver.fhir.datatypes.references import parse_reference
+from fhirserver.fhir.definitions.search_parameters import SearchParameter
+from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.search.entry import EntryBuilder
+from fhirserver.search.keys import self_key, target_key
+from fhirserver.search.query.tree import KeyMatch, Node, disjunction
+from fhirserver.search.types.clause import Clause, Index, Source, unescape
+from fhirserver.search.types.token import add_token, token_key
+
+MODIFIERS = ("identifier",)
+
+_CANONICAL = frozenset({"canonical", "uri", "url"})
+
+
+def target_types(parameter: SearchParameter) -> tuple[str, ...]:
+    """The types of resource that the parameter can lead to; its expression may say it more narrowly than R4's list."""
+    narrow = [
+        name for name in parameter.target_types if f"resolve() is {name})" in (parameter.expression or "")
+    ]
+    return tuple(narrow) or parameter.target_types
+
+
+def indexer(source: Source) -> Index | None:
+    """References by their target, canonicals with and without their version, logical references by identifier."""
+    keys, base_url = source.keys, source.base_url
+
+    def add(target: int, entry: EntryBuilder) -> None:
+        entry.keys.add(keys.reference ^ target)
+        entry.references[keys.reference, target] = None
+
+    def reference(value: Any, entry: EntryBuilder) -> None:
+        text = value.get("reference")
+        if isinstance(text, str):
+            target = parse_reference(text, base_url)
+            if target is not None and target.kind == "local":
+                add(self_key(str(target.resource_type), str(target.id)), entry)
+            elif target is not None and target.url is not None:
+                add(target_key(target.url), entry)
+        identifier = value.get("identifier")
+        if isinstance(identifier, dict):
+            add_token(keys, identifier.get("system"), identifier.get("value"), entry)
+
+    def canonical(value: Any, entry: EntryBuilder) -> None:
+        if isinstance(value, str):
+            target = parse_reference(value, base_url)
+            local = target is not None and target.kind == "local"
+            add(self_key(str(target.resource_type), str(target.id)) if target and local else target_key(value), entry)
+            if "|" in value:
+                add(target_key(value.partition("|")[0]), entry)
+
+    def resource(value: Any, entry: EntryBuilder) -> None:
+        if isinstance(value.get("id"), str):
+            add(self_key(str(value.get("resourceType")), value["id"]), entry)
+
+    if source.branch.type_name == "Reference":
+        return reference
+    if source.branch.type_name in _CANONICAL:
+        return canonical
+    return resource if source.branch.type_name == "Resource" else None
+
+
+def local_targets(value: Any, base_url: str) -> Iterable[tuple[str, str]]:
+    """The (type, id) that a value of a reference parameter leads to on this server."""
+    text = value.get("reference") if isinstance(value, dict) else value
+    target = parse_reference(text, base_url) if isinstance(text, str) else None
+    if target is not None and target.kind == "local":
+        yield str(target.resource_type), str(target.id)
+
+
+def parse(clause: Clause) -> Node:
+    """`Type/id`, `id`, a URL, with `:Type` an id of that type, with `:identifier` a token."""
+    if clause.modifier == "identifier":
+        return disjunction(
+            KeyMatch(clause.label(value), (token_key(clause, clause.keys, value),), True)
+            for value in clause.values
+        )
+    return disjunction(
+        KeyMatch(
+            clause.label(value),
+            tuple(
+                clause.keys.reference ^ (self_key(*target) if isinstance(target, tuple) else target_key(target))
+                for target in asked_targets(clause, value)
+            ),
+            True,
+        )
+        for value in clause.values
+    )
+
+
+def asked_targets(clause: Clause, value: str) -> list[tuple[str, str] | str]:
+    """What a value of a query can mean: (type, id) of this server, or a URL."""
+    text = unescape(value)
+    allowed = target_types(clause.parameter)
+    wanted = (clause.modifier,) if clause.modifier else allowed
+    if clause.modifier and allowed and clause.modifier not in allowed:
+        raise InvalidRequest(
+            f"{clause.parameter.code} leads to {', '.join(allowed)}, not to {clause.modifier}",
+            expression=clause.parameter.code,
+            code="value",
+        )
+    target = parse_reference(text, clause.base_url)
+    if target is not None and target.kind == "local":
+        found = (str(target.resource_type), str(target.id))
+        if clause.modifier and found[0] != clause.modifier:
+            raise clause.wrong(value, f"a reference to a {clause.modifier}")
+        return [found]
+    if is_id(text):
+        return [(name, text) for name in wanted if name is not None]
+    if target is not None and target.url is not None:
+        return [text]
+    raise clause.wrong(value, "an id, Type/id or a URL")

@@ -1,0 +1,75 @@
+"""https://hl7.org/fhir/R4/search.html#string"""
+
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from fhirserver.search.entry import EntryBuilder
+from fhirserver.search.query.tree import KeyMatch, Node, StringMatch, disjunction
+from fhirserver.search.types.clause import Clause, Index, Source, unescape
+
+MODIFIERS = ("exact", "contains")
+SEPARATOR = "\x1e"
+
+_PARTS = {
+    "HumanName": ("text", "family", "given", "prefix", "suffix"),
+    "Address": ("text", "line", "city", "district", "state", "postalCode", "country"),
+}
+_PLAIN = frozenset({"string", "markdown", "code", "uri", "url", "canonical", "id"})
+
+
+@lru_cache(maxsize=20_000)
+def normalised(text: str) -> str:
+    """The text without case, accents and superfluous white space; strings that differ in these are the same."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).casefold().split())
+
+
+def indexer(source: Source) -> Index | None:
+    """Every part of a name or an address is a string of its own."""
+    keys, code = source.keys, source.parameter.code
+    parts = _PARTS.get(source.branch.type_name)
+    if parts is None and source.branch.type_name not in _PLAIN:
+        return None
+
+    def index(value: Any, entry: EntryBuilder) -> None:
+        for text in _strings(value, parts):
+            entry.keys.add(keys.exact(text))
+            entry.strings[f"{code}={normalised(text)}"] = None
+
+    return index
+
+
+def _strings(value: Any, parts: Iterable[str] | None) -> Iterable[str]:
+    if parts is None:
+        if isinstance(value, str):
+            yield value
+        return
+    if not isinstance(value, dict):
+        return
+    for part in parts:
+        found = value.get(part)
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, list):
+            for item in found:
+                if isinstance(item, str):
+                    yield item
+
+
+def parse(clause: Clause) -> Node:
+    """A string starts with the value, contains it, or is exactly it."""
+    return disjunction(_parse_one(clause, value) for value in clause.values)
+
+
+def _parse_one(clause: Clause, value: str) -> Node:
+    text = unescape(value)
+    if clause.modifier == "exact":
+        return KeyMatch(clause.label(value), (clause.keys.exact(text),))
+    wanted = normalised(text)
+    if not wanted:
+        raise clause.wrong(value, "a text to look for")
+    return StringMatch(clause.parameter.code, "contains" if clause.modifier == "contains" else "starts", wanted)

@@ -1,0 +1,95 @@
+"""https://hl7.org/fhir/R4/search.html#token"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhirserver.search.entry import EntryBuilder
+from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.query.tree import KeyMatch, Node, Not, disjunction
+from fhirserver.search.types.clause import Clause, Index, Source, split, unescape
+
+MODIFIERS = ("not",)
+
+_PLAIN = frozenset({"code", "string", "id", "uri", "url", "canonical", "oid", "uuid", "markdown"})
+
+
+def add_token(keys: ParameterKeys, system: Any, code: Any, entry: EntryBuilder) -> None:
+    """Index a code by itself and with its system; a system without a code too."""
+    found = isinstance(system, str)
+    if isinstance(code, str):
+        entry.keys.add(keys.token(None, code))
+        entry.keys.add(keys.token(system if found else "", code))
+    if found:
+        entry.keys.add(keys.system(system))
+
+
+def indexer(source: Source) -> Index | None:
+    """Codes, identifiers, booleans and plain values. A code of a required binding has the system of its value set."""
+    keys = source.keys
+    match source.branch.type_name:
+        case "Coding":
+            return lambda value, entry: _coding(keys, value, entry)
+        case "CodeableConcept":
+
+            def concept(value: Any, entry: EntryBuilder) -> None:
+                for coding in value.get("coding", ()):
+                    _coding(keys, coding, entry)
+
+            return concept
+        case "Identifier":
+            return lambda value, entry: add_token(keys, value.get("system"), value.get("value"), entry)
+        case "ContactPoint":
+            return lambda value, entry: add_token(keys, None, value.get("value"), entry)
+        case "boolean":
+            return lambda value, entry: add_token(keys, None, "true" if value is True else "false", entry)
+        case name if name in _PLAIN:
+            systems = _implied_systems(source)
+            if not systems:
+                return lambda value, entry: add_token(keys, None, value, entry)
+
+            def code(value: Any, entry: EntryBuilder) -> None:
+                add_token(keys, systems.get(value), value, entry)
+
+            return code
+    return None
+
+
+def _coding(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
+    if isinstance(value, dict):
+        add_token(keys, value.get("system"), value.get("code"), entry)
+
+
+def _implied_systems(source: Source) -> Mapping[str, str]:
+    """The system of each code that a required binding of the element allows."""
+    path = source.branch.element_path
+    if path is None:
+        return {}
+    parent, _, name = path.rpartition(".")
+    element = source.definitions.type(parent).elements[name.removesuffix("[x]")]
+    if element.binding is None or element.binding.strength != "required":
+        return {}
+    codes = source.definitions.value_set_codes(element.binding.value_set) or {}
+    return {code: system for system, listed in codes.items() for code in listed}
+
+
+def parse(clause: Clause) -> Node:
+    """`code`, `system|code`, `|code`, `system|`; with `:not`, all resources that none of these applies to."""
+    node = disjunction(_parse_one(clause, value) for value in clause.values)
+    return Not(node) if clause.modifier == "not" else node
+
+
+def _parse_one(clause: Clause, value: str) -> Node:
+    return KeyMatch(
+        clause.label(value), (token_key(clause, clause.keys, value),), clause.parameter.code == "identifier"
+    )
+
+
+def token_key(clause: Clause, keys: ParameterKeys, value: str) -> int:
+    """The key that a token of a query stands for."""
+    parts = [unescape(part) for part in split(value, "|")]
+    if len(parts) > 2 or not any(parts):
+        raise clause.wrong(value, "code, system|code, |code or system|")
+    if len(parts) == 1:
+        return keys.token(None, parts[0])
+    system, code = parts
+    return keys.token(system, code) if code else keys.system(system)

@@ -1,0 +1,105 @@
+"""Tree → a condition on one row of `resource`."""
+
+import re
+from collections.abc import Iterable
+
+from fhirserver.search.query.tree import (
+    And,
+    Comparison,
+    IdMatch,
+    KeyMatch,
+    Node,
+    Not,
+    Or,
+    RangeMatch,
+    StringMatch,
+    UpdatedMatch,
+)
+from fhirserver.search.request import SearchRequest
+from fhirserver.storage.compile.sql import Arguments
+
+_BOUNDS = {"low": "l", "high": "h"}
+_LIKE_SPECIAL = re.compile(r"([\\%_])")
+_SEPARATOR = "\x1e"
+
+
+def where(request: SearchRequest, arguments: Arguments) -> str:
+    """The WHERE clause of a request: type, buckets, tree; deleted and forwarding rows never match."""
+    parts = [f"resource_type = {arguments.add(request.resource_type, 'text')}", "content IS NOT NULL"]
+    if request.buckets is not None:
+        if len(request.buckets) == 1:
+            parts.append(f"bucket = {arguments.add(next(iter(request.buckets)), 'int')}")
+        else:
+            parts.append(f"bucket = ANY({arguments.add(sorted(request.buckets), 'int[]')})")
+    if not request.is_everything:
+        parts.append(condition(request.tree, arguments))
+    return " AND ".join(parts)
+
+
+def condition(node: Node, arguments: Arguments) -> str:
+    """The condition that a row has to satisfy to match the node."""
+    match node:
+        case KeyMatch(keys=keys) if len(keys) == 1:
+            return f"keys @> {arguments.add(list(keys), 'bigint[]')}"
+        case KeyMatch(keys=keys):
+            return f"keys && {arguments.add(list(keys), 'bigint[]')}"
+        case RangeMatch():
+            return _range(node, arguments)
+        case StringMatch():
+            return _string(node, arguments)
+        case IdMatch(ids=ids):
+            return f"id = ANY({arguments.add(list(ids), 'text[]')})"
+        case UpdatedMatch(alternatives=alternatives):
+            return _any(
+                _all(f"last_updated {operator} {arguments.add(moment, 'timestamptz')}" for operator, moment in tests)
+                for tests in alternatives
+            )
+        case And(parts=parts):
+            return _all(condition(part, arguments) for part in parts)
+        case Or(parts=parts):
+            return _any(condition(part, arguments) for part in parts)
+        case Not(part=part):
+            return f"NOT {condition(part, arguments)}"
+
+
+def is_selective(node: Node) -> bool:
+    """Whether few rows match by nature, so that the index on keys or ids is to be used before any order."""
+    match node:
+        case KeyMatch(selective=selective):
+            return selective
+        case IdMatch():
+            return True
+        case And(parts=parts):
+            return any(is_selective(part) for part in parts)
+        case Or(parts=parts):
+            return bool(parts) and all(is_selective(part) for part in parts)
+    return False
+
+
+def _all(parts: Iterable[str]) -> str:
+    return f"({' AND '.join(parts) or 'true'})"
+
+
+def _any(parts: Iterable[str]) -> str:
+    return f"({' OR '.join(parts) or 'false'})"
+
+
+def _range(node: RangeMatch, arguments: Arguments) -> str:
+    def test(comparison: Comparison) -> str:
+        value = arguments.add(comparison.value, "float8")
+        return f"{_BOUNDS[comparison.bound]} {comparison.operator} {value}"
+
+    tests = _any(_all(test(comparison) for comparison in tests) for tests in node.alternatives)
+    return (
+        "EXISTS (SELECT 1 FROM unnest(range_key, range_low, range_high) AS r(k, l, h)"
+        f" WHERE k = {arguments.add(node.key, 'bigint')} AND {tests})"
+    )
+
+
+def _string(node: StringMatch, arguments: Arguments) -> str:
+    start = f"{_SEPARATOR}{node.parameter}="
+    if node.how == "starts":
+        pattern = "%" + _LIKE_SPECIAL.sub(r"\\\1", start + node.text) + "%"
+        return f"strings LIKE {arguments.add(pattern, 'text')}"
+    regex = f"{re.escape(start)}[^{_SEPARATOR}]*{re.escape(node.text)}"
+    return f"strings ~ {arguments.add(regex, 'text')}"

@@ -1,0 +1,104 @@
+"""Sort keys → ORDER BY, and the condition that continues after (or before) a position.
+
+Missing values come last, whatever the direction. The id is the last key always: it never changes, so a page begins
+where the one before ended, whatever is written between the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhirserver.search.request import Sort
+from fhirserver.storage.compile.sql import Arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the order: an SQL expression, its type, and whether it can be missing."""
+
+    expression: str
+    type_name: str
+    descending: bool
+    nullable: bool
+
+
+def keys_of(sort: Sequence[Sort], arguments: Arguments, *, by_keys_first: bool) -> list[Key]:
+    """The keys of an order; newest ids first if nothing else is asked.
+
+    `by_keys_first` disguises the columns, so that the planner fetches what matches and sorts that, instead of walking
+    an index in the wanted order in the hope of meeting matches soon.
+    """
+    keys = [_key(item, arguments) for item in sort]
+    if not any(item.by == "id" for item in sort):
+        keys.append(Key("id", "text", keys[0].descending if keys else True, False))
+    if by_keys_first and keys[0].expression == "id":
+        keys[0] = Key("(id || '')", "text", keys[0].descending, False)
+    elif by_keys_first and keys[0].expression in ("last_updated", "sort_date"):
+        keys[0] = Key(
+            f"({keys[0].expression} + interval '0')", "timestamptz", keys[0].descending, keys[0].nullable
+        )
+    return keys
+
+
+def order_by(keys: Sequence[Key], *, backwards: bool) -> str:
+    """The ORDER BY clause."""
+    terms = []
+    for key in keys:
+        down = key.descending != backwards
+        nulls = f" NULLS {'FIRST' if backwards else 'LAST'}" if key.nullable else ""
+        terms.append(f"{key.expression}{' DESC' if down else ''}{nulls}")
+    return f"ORDER BY {', '.join(terms)}"
+
+
+def beyond(
+    keys: Sequence[Key], position: Sequence[str | None], arguments: Arguments, *, backwards: bool
+) -> str:
+    """The condition for rows after a position, given as the text of each key; before it if `backwards`."""
+    values = [
+        f"CAST({arguments.add(text, 'text')} AS {key.type_name})" if text is not None else None
+        for key, text in zip(keys, position, strict=True)
+    ]
+    if not any(key.nullable for key in keys) and len({key.descending for key in keys}) == 1:
+        sign = "<" if keys[0].descending != backwards else ">"
+        return f"({', '.join(key.expression for key in keys)}) {sign} ({', '.join(map(str, values))})"
+    alternatives = []
+    for length, (key, value) in enumerate(zip(keys, values, strict=True)):
+        equal = [_same(*pair) for pair in zip(keys[:length], values[:length], strict=True)]
+        alternatives.append(f"({' AND '.join([*equal, _past(key, value, backwards)])})")
+    return f"({' OR '.join(alternatives)})"
+
+
+def _same(key: Key, value: str | None) -> str:
+    return f"{key.expression} IS NULL" if value is None else f"{key.expression} = {value}"
+
+
+def _past(key: Key, value: str | None, backwards: bool) -> str:
+    if value is None:
+        return f"{key.expression} IS NOT NULL" if backwards else "false"
+    past = f"{key.expression} {'<' if key.descending != backwards else '>'} {value}"
+    return f"({past} OR {key.expression} IS NULL)" if key.nullable and not backwards else past
+
+
+def _key(sort: Sort, arguments: Arguments) -> Key:
+    down = sort.descending
+    pick = "max" if down else "min"
+    if sort.by == "id":
+        return Key("id", "text", down, False)
+    if sort.by == "last_updated":
+        return Key("last_updated", "timestamptz", down, False)
+    if sort.by == "sort_date":
+        return Key("sort_date", "timestamptz", down, True)
+    if sort.by == "string":
+        pattern = arguments.add(f"\x1e{sort.parameter}=([^\x1e]*)", "text")
+        expression = f"(SELECT {pick}(m[1]) FROM regexp_matches(strings, {pattern}, 'g') AS m)"
+        return Key(expression, "text", down, True)
+    if sort.by == "range":
+        bound = "range_high" if down else "range_low"
+        key = arguments.add(sort.key, "bigint")
+        expression = f"(SELECT {pick}(v) FROM unnest(range_key, {bound}) AS r(k, v) WHERE k = {key})"
+        return Key(expression, "float8", down, True)
+    paths = arguments.add(list(sort.json_paths), "text[]")
+    expression = (
+        f"(SELECT {pick}(lower(v #>> '{{}}')) FROM unnest({paths}) AS path,"
+        " jsonb_path_query(content::jsonb, path::jsonpath) AS v)"
+    )
+    return Key(expression, "text", down, True)

@@ -1,0 +1,15 @@
+"""SQL text and its arguments, put together piece by piece."""
+
+from typing import Any
+
+
+class Arguments:
+    """The arguments of a statement. `add` gives the placeholder of a value, the same one for an equal value."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    def add(self, value: Any, type_name: str) -> str:
+        """The placeholder, cast to a type of PostgreSQL: `$3::bigint[]`."""
+        self.values.append(value)
+        return f"${len(self.values)}::{type_name}"

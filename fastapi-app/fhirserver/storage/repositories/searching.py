@@ -1,0 +1,107 @@
+"""Searches: one statement a page; counting; finding what criteria stand for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from fhirserver.interactions.store import SearchPage
+from fhirserver.search.query.tree import KeyMatch
+from fhirserver.search.request import SearchRequest
+from fhirserver.storage.compile.conditions import is_selective, where
+from fhirserver.storage.compile.order import beyond, keys_of, order_by
+from fhirserver.storage.compile.sql import Arguments
+from fhirserver.storage.cursor import CursorSigner
+from fhirserver.storage.repositories.reading import stored
+from fhirserver.storage.statements import Statement, Statements
+
+_COLUMNS = "id, version_id, last_updated, deleted, content, bucket"
+_ENOUGH = 2
+
+FIND_BY_KEY = Statement(
+    "find_by_key",
+    "SELECT k AS key, count(*) AS matches, min(id) AS first, max(id) AS last FROM resource, unnest(keys) AS k"
+    " WHERE keys && $1::bigint[] AND k = ANY($1::bigint[]) AND content IS NOT NULL GROUP BY k",
+)
+
+
+async def search(statements: Statements, request: SearchRequest, signer: CursorSigner) -> SearchPage:
+    """One page. The cursor of a request goes on where its page ended; it is good for the same search only."""
+    count = request.count or 0
+    scope = str(request)
+    position: list[Any] | None = None
+    backwards = False
+    if request.cursor is not None:
+        backwards, *position = signer.decode(scope, request.cursor)
+    arguments = Arguments()
+    conditions = where(request, arguments)
+    keys = keys_of(request.sort, arguments, by_keys_first=is_selective(request.tree))
+    if position is not None:
+        conditions += f" AND {beyond(keys, position, arguments, backwards=backwards)}"
+    values = ", ".join(f"({key.expression})::text AS s{number}" for number, key in enumerate(keys))
+    rows = await statements.rows(
+        Statement(
+            "search",
+            f"SELECT {_COLUMNS}, {values} FROM resource WHERE {conditions}"
+            f" {order_by(keys, backwards=backwards)} LIMIT {count + 1}",
+        ),
+        *arguments.values,
+    )
+    more = len(rows) > count
+    page = list(rows[:count])
+    if backwards:
+        page.reverse()
+
+    def cursor(row: Any, back: bool) -> str:
+        return signer.encode(scope, [back, *(row[f"s{number}"] for number in range(len(keys)))])
+
+    has_next, has_previous = (True, more) if backwards else (more, position is not None)
+    return SearchPage(
+        [stored(row, request.resource_type, row["id"]) for row in page],
+        cursor(page[-1], False) if page and has_next else None,
+        cursor(page[0], True) if page and has_previous else None,
+    )
+
+
+async def count(statements: Statements, request: SearchRequest, *, estimate: bool) -> int:
+    """The number of matches. On Citus, whose plans hide the workers' estimates, an estimate is accurate too."""
+    arguments = Arguments()
+    conditions = where(request, arguments)
+    if estimate:
+        plan = await statements.row(
+            Statement("estimate", f"EXPLAIN (FORMAT JSON) SELECT 1 FROM resource WHERE {conditions}"),
+            *arguments.values,
+        )
+        node = orjson.loads(plan[0])[0]["Plan"]
+        if node["Node Type"] != "Custom Scan":
+            return int(node["Plan Rows"])
+    row = await statements.row(
+        Statement("count", f"SELECT count(*) FROM resource WHERE {conditions}"), *arguments.values
+    )
+    return int(row[0])
+
+
+async def find(statements: Statements, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
+    """For each request up to two matches. All that ask for one key, as an identifier does, are one statement."""
+    found: list[Sequence[tuple[str, str]]] = [()] * len(requests)
+    by_key: dict[int, list[int]] = {}
+    for number, request in enumerate(requests):
+        if isinstance(request.tree, KeyMatch) and len(request.tree.keys) == 1:
+            by_key.setdefault(request.tree.keys[0], []).append(number)
+        else:
+            found[number] = await _find_one(statements, request)
+    if by_key:
+        for row in await statements.rows(FIND_BY_KEY, list(by_key)):
+            ids = dict.fromkeys((row["first"], row["last"]))
+            for number in by_key[row["key"]]:
+                found[number] = [(requests[number].resource_type, id) for id in ids]
+    return found
+
+
+async def _find_one(statements: Statements, request: SearchRequest) -> Sequence[tuple[str, str]]:
+    arguments = Arguments()
+    conditions = where(request, arguments)
+    rows = await statements.rows(
+        Statement("find", f"SELECT id FROM resource WHERE {conditions} LIMIT {_ENOUGH}"), *arguments.values
+    )
+    return [(request.resource_type, row["id"]) for row in rows]

@@ -1,0 +1,45 @@
+"""`/fhir/metadata`: what this server can do.
+
+https://hl7.org/fhir/R4/http.html#capabilities
+"""
+
+from functools import lru_cache
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhirserver.conformance.capabilities import capability_statement
+from fhirserver.conformance.terminology import terminology_capabilities
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.web.dependencies import BASE_PATH, call_of
+from fhirserver.web.negotiation import FHIR_JSON
+from fhirserver.web.parameters import parameters_of
+from fhirserver.web.responses import bundle_response
+from fhirserver.web.routing import route
+
+# A client can name any host, and a statement is several 100 kB.
+_KEPT = 4
+
+
+def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
+    """The routes of this file. `date` is the instant since which the server has these capabilities."""
+    statement = lru_cache(maxsize=_KEPT)(
+        lambda base_url: capability_statement(definitions, base_url, version, date)
+    )
+    terminology = lru_cache(maxsize=_KEPT)(lambda base_url: terminology_capabilities(base_url, version, date))
+
+    async def get_capabilities(request: Request) -> Response:
+        params = parameters_of(request.scope)
+        mode = dict(params.items).get("mode", "full")
+        base_url = call_of(request).base_url
+        if mode == "terminology":
+            body = terminology(base_url)
+        elif mode in ("full", "normative"):
+            body = statement(base_url)
+        else:
+            raise InvalidRequest(f"mode is full, normative or terminology, not '{mode[:80]}'", code="value")
+        return bundle_response(body, params.media_type or FHIR_JSON, params.pretty)
+
+    return [route(BASE_PATH + "/metadata", GET=("capabilities", get_capabilities))]

@@ -1,0 +1,104 @@
+"""Fixtures of all tests: a real PostgreSQL (embedded, or the one of --database), migrated by the real migrations."""
+
+import tarfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.storage.embedded import EmbeddedPostgres
+from fhirserver.storage.engine import Pool
+from fhirserver.storage.migrate import upgrade
+from fhirserver.storage.secrets import secret
+from fhirserver.storage.unit_of_work import PostgresStore
+
+SHARED = Path(__file__).parents[3] / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", default=None, help="postgresql://… of a database whose content may be deleted")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with HL7's definitions and examples and the Synthea patients."""
+    if not SHARED.is_dir():
+        pytest.skip(f"SKIPPED FOR LACK OF DATA: there is no {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def example_files(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files of HL7's package of R4 examples."""
+    folder = tmp_path_factory.mktemp("examples")
+    with tarfile.open(shared / "fhir-r4" / "hl7.fhir.r4.examples-4.0.1.tgz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package"
+
+
+@pytest.fixture(scope="session")
+def definitions() -> Definitions:
+    return Definitions.load()
+
+
+@pytest.fixture(scope="session")
+def dsn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN of a migrated database."""
+    given = request.config.getoption("--database")
+    if given:
+        upgrade(given)
+        yield given
+        return
+    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
+    dsn = embedded.start()
+    upgrade(dsn)
+    yield dsn
+    embedded.stop()
+
+
+@pytest.fixture(scope="session")
+async def on_citus(dsn: str) -> bool:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return bool(await connection.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'citus'"))
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def empty(dsn: str) -> None:
+    """Nothing is stored when the test starts."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("TRUNCATE resource, resource_history, load_receipt")
+    finally:
+        await connection.close()
+
+
+class Statements:
+    """The names of the statements that were run, for tests that count them."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(self, name: str, seconds: float) -> None:
+        self.names.append(name)
+
+
+@pytest.fixture
+def statements() -> Statements:
+    return Statements()
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    pool = Pool(dsn, size=8)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def store(pool: Pool, statements: Statements) -> PostgresStore:
+    return PostgresStore(pool, await secret(pool, "cursor"), statements)
