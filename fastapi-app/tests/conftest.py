@@ -1,6 +1,7 @@
 """Fixtures of all tests: a real PostgreSQL (embedded, or the one of --database), migrated by the real migrations."""
 
 import tarfile
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from fhirserver.fhir.definitions import Definitions
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.migrate import upgrade
-from fhirserver.storage.secrets import secret
 from fhirserver.storage.unit_of_work import PostgresStore
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -44,14 +44,22 @@ def definitions() -> Definitions:
 
 
 @pytest.fixture(scope="session")
-def dsn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data_dir() -> Iterator[Path]:
+    """A folder for an embedded PostgreSQL. As root, that runs under another account, who has to get in."""
+    with tempfile.TemporaryDirectory(prefix="fhirserver-tests-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def dsn(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[str]:
     """The DSN of a migrated database."""
     given = request.config.getoption("--database")
     if given:
         upgrade(given)
         yield given
         return
-    embedded = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
+    embedded = EmbeddedPostgres(data_dir)
     dsn = embedded.start()
     upgrade(dsn)
     yield dsn
@@ -101,4 +109,6 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def store(pool: Pool, statements: Statements) -> PostgresStore:
-    return PostgresStore(pool, await secret(pool, "cursor"), statements)
+    store = PostgresStore(pool, statements)
+    await store.open()
+    return store

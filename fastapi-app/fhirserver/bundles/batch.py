@@ -16,9 +16,7 @@ from fhirserver.interactions.context import Call, Server
 _AT_ONCE = 4
 
 
-async def batch(
-    server: Server, call: Call, entries: list[EntryRequest | FhirError], prefer_return: str
-) -> bytes:
+async def batch(server: Server, call: Call, entries: list[EntryRequest | FhirError], prefer_return: str) -> bytes:
     """Carry out all entries, a few at a time, those of one method before those of the next."""
     done: dict[int, BundleEntry] = {}
     for index, entry in enumerate(entries):

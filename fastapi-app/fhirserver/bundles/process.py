@@ -26,9 +26,7 @@ async def process_bundle(
     such Bundle; for a transaction the error of the entry that failed, with its place.
     """
     if bundle.get("resourceType") != "Bundle":
-        raise InvalidRequest(
-            "the base takes a Bundle of type batch or transaction", expression="resourceType"
-        )
+        raise InvalidRequest("the base takes a Bundle of type batch or transaction", expression="resourceType")
     entries = read_entries(bundle, call.base_url)
     if bundle.get("type") == "transaction":
         return await transaction(server, call, entries, prefer_return, receipt)

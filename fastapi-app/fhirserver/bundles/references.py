@@ -73,14 +73,13 @@ def rewrite(
     conditional: Mapping[str, str],
     definitions: Definitions,
 ) -> dict[str, Any]:
-    """The resource with every reference, URI and narrative link that names an entry pointing to the server's resource.
+    """The valid resource, in which every reference, URI and narrative link to an entry leads to the stored resource.
 
     `names` is what `Identities.seen_from` gives, `conditional` maps `Type?criteria` to `Type/id`. Strings that are
     no URI by definition (an Identifier.value, say) stay, whatever they look like. `#fragment` and `|version` are kept.
     """
     if not names and not conditional:
         return resource
-    resource_type = str(resource.get("resourceType"))
 
     def renamed(text: str) -> str | None:
         exact = names.get(text) or conditional.get(text)
@@ -96,12 +95,11 @@ def rewrite(
         if isinstance(value, list):
             return [walk(item, type_name) for item in value]
         if isinstance(value, dict):
-            own = value.get("resourceType") if type_name in (None, "Resource") else None
-            return walk_object(value, own if isinstance(own, str) else type_name)
+            return walk_object(value, value["resourceType"] if type_name == "Resource" else type_name)
         return value
 
     def walk_object(value: dict[str, Any], type_name: str | None) -> dict[str, Any]:
-        properties = definitions.type(type_name).properties if type_name and definitions.has_type(type_name) else {}
+        properties = definitions.type(type_name).properties if type_name else {}
         result = {}
         for name, child in value.items():
             known = properties.get(name)
@@ -118,7 +116,7 @@ def rewrite(
             result[name] = child
         return result
 
-    return walk_object(resource, resource_type)
+    return walk_object(resource, resource["resourceType"])
 
 
 def _relinked(match: "re.Match[str]", renamed: Any) -> str:

@@ -111,9 +111,7 @@ async def _carry_out(
     plan = _Plan()
     await _resolve_criteria(server, call, requests, plan)
     identities = _identify(server, call, requests, plan)
-    require_distinct(
-        (entry, *plan.addresses[entry.index]) for entry in requests if entry.index in plan.addresses
-    )
+    require_distinct((entry, *plan.addresses[entry.index]) for entry in requests if entry.index in plan.addresses)
     current = await _current(server, requests, plan)
     answered: dict[int, BundleEntry] = {}
     changes: list[NewVersion] = []
@@ -123,9 +121,7 @@ async def _carry_out(
         if entry.method in ("GET", "HEAD"):
             continue
         try:
-            answered[entry.index] = _plan_entry(
-                server, call, entry, plan, identities, current, changes, prefer_return
-            )
+            answered[entry.index] = _plan_entry(server, call, entry, plan, identities, current, changes, prefer_return)
         except FhirError as error:
             raise type(error)(at_entry(error, entry.index)) from error
     if changes:
@@ -203,9 +199,7 @@ def _identify(server: Server, call: Call, requests: list[EntryRequest], plan: _P
     return identities
 
 
-def _id_beside_patient(
-    server: Server, call: Call, entry: EntryRequest, identities: Identities, plan: _Plan
-) -> str:
+def _id_beside_patient(server: Server, call: Call, entry: EntryRequest, identities: Identities, plan: _Plan) -> str:
     element = server.definitions.placing_element(entry.resource_type)
     reference = entry.body.get(element) if element is not None else None
     text = reference.get("reference") if isinstance(reference, dict) else None
@@ -218,9 +212,7 @@ def _id_beside_patient(
     return assign_id(server, call, entry.resource_type, entry.body)
 
 
-async def _current(
-    server: Server, requests: list[EntryRequest], plan: _Plan
-) -> dict[tuple[str, str], StoredResource]:
+async def _current(server: Server, requests: list[EntryRequest], plan: _Plan) -> dict[tuple[str, str], StoredResource]:
     """What is stored under the addresses that are not new."""
     targets = [
         plan.addresses[entry.index]
@@ -255,12 +247,7 @@ def _plan_entry(
         changes.append(change)
         return answers.of_delete(change.version)
     require_none_match(entry.if_none_match, previous)
-    resource = rewrite(
-        entry.body, identities.seen_from(entry.full_url), plan.conditional, server.definitions
-    )
+    resource = rewrite(entry.body, identities.seen_from(entry.full_url), plan.conditional, server.definitions)
     change = next_version(server, call, *address, resource, previous)
     changes.append(change)
-    return answers.of_write(
-        call, Written(change.version, created=previous is None or previous.deleted), prefer_return
-    )
-
+    return answers.of_write(call, Written(change.version, created=previous is None or previous.deleted), prefer_return)

@@ -63,9 +63,7 @@ def heading(resource_type: str, path: str, base_url: str, software_version: str,
 def _resource(definitions: Definitions, resource_type: str, reverse: Iterable[str]) -> dict[str, Any]:
     parameters = definitions.search_parameters(resource_type)
     includes = [
-        f"{resource_type}:{parameter.code}"
-        for parameter in parameters.values()
-        if parameter.type == "reference"
+        f"{resource_type}:{parameter.code}" for parameter in parameters.values() if parameter.type == "reference"
     ]
     described: dict[str, Any] = {
         "type": resource_type,

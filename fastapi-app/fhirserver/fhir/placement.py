@@ -10,7 +10,9 @@ from fhirserver.fhir.datatypes.references import parse_reference
 from fhirserver.fhir.definitions import Definitions
 
 
-def patient_of(definitions: Definitions, resource_type: str, resource: dict[str, Any], base_url: str | None) -> str | None:
+def patient_of(
+    definitions: Definitions, resource_type: str, resource: dict[str, Any], base_url: str | None
+) -> str | None:
     """The id of the patient whose record the resource belongs to; None if it belongs to no patient's."""
     element = definitions.placing_element(resource_type)
     reference = resource.get(element) if element else None

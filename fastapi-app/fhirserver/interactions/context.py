@@ -47,7 +47,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The request at hand: the base of the URLs in the answer (no slash at its end), its id, and the caller's policy."""
+    """The request at hand: the base of the URLs in the answer (without a slash at its end), its id, its policy."""
 
     base_url: str
     request_id: str

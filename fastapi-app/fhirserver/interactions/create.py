@@ -4,8 +4,8 @@ from typing import Any
 
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.placement import patient_of
-from fhirserver.interactions.criteria import locked_match
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.criteria import locked_match
 from fhirserver.interactions.versions import Written, check, next_version, require_type
 
 
@@ -34,9 +34,7 @@ async def create(
 
 async def insert(server: Server, call: Call, resource_type: str, resource: dict[str, Any]) -> Written:
     """Store a checked resource under a new id, whose bucket is its patient's."""
-    change = next_version(
-        server, call, resource_type, assign_id(server, call, resource_type, resource), resource, None
-    )
+    change = next_version(server, call, resource_type, assign_id(server, call, resource_type, resource), resource, None)
     await server.store.write([change])
     return Written(change.version, created=True)
 

@@ -58,9 +58,7 @@ async def _targets(
             continue
         resource = parse(source.content)
         for include in applied:
-            for target in server.extractor.references(
-                resource, source.resource_type, include.parameter, call.base_url
-            ):
+            for target in server.extractor.references(resource, source.resource_type, include.parameter, call.base_url):
                 if include.target_type in (None, target[0]) and target not in seen:
                     wanted[target] = None
     if not wanted:
@@ -80,9 +78,7 @@ async def _sources(
     addresses = [(target.resource_type, target.id) for target in targets]
     found: list[StoredResource] = []
     for include in includes:
-        request = server.extractor.referring(
-            include, addresses, server.limits.max_includes - len(found) + 1
-        )
+        request = server.extractor.referring(include, addresses, server.limits.max_includes - len(found) + 1)
         if request is None:
             continue
         request = request.narrowed(call.policy.restriction("search", include.resource_type))

@@ -17,7 +17,7 @@ def versions_of(header: str, name: str) -> list[str]:
     for tag in header.split(","):
         match = _ETAG.fullmatch(tag.strip())
         if match is None:
-            raise InvalidRequest(f"{name} takes W/\"<versionId>\", not {tag.strip()[:80]!r}")
+            raise InvalidRequest(f'{name} takes W/"<versionId>", not {tag.strip()[:80]!r}')
         versions.append(match[1] if match[1] is not None else match[2])
     return versions
 

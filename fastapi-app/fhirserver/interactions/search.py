@@ -41,8 +41,8 @@ async def search(
         call.policy.restriction("search", resource_type)
     )
     if request.count == 0 or request.summary == "count":
-        total = await server.store.count(request, estimate=request.total == "estimate")
-        return _bundle(call, request, (), (), total, None, None)
+        counted = await server.store.count(request, estimate=request.total == "estimate")
+        return _bundle(call, request, (), (), counted, None, None)
     page = await server.store.search(request)
     total = await _total(server, request, len(page.matches), page.next is not None)
     others = await included(server, call, request, page.matches)

@@ -1,4 +1,4 @@
-"""What the interactions need from storage: values that go in and out, and the `Store` protocol.
+"""What the interactions need from storage: values that go in and out, and the `Session` protocol.
 
 `storage/` implements it; nothing here knows SQL.
 """
@@ -82,7 +82,7 @@ class HistoryPage:
 
 
 class Session(Protocol):
-    """Reading and writing. On a `Store` each call is a transaction of its own."""
+    """Reading and writing. Outside of `transaction` each call is a transaction of its own."""
 
     async def read(self, resource_type: str, id: str) -> StoredResource | None:
         """The current version, deletions included; None if the id was never used."""
@@ -124,14 +124,10 @@ class Session(Protocol):
         """Note that an input with this digest was taken in; False if it was noted before."""
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager["Session"]:
-        """All that is done with the session it yields is committed at the end, or nothing is."""
-        ...
-
-
-class Store(Session, Protocol):
-    """The storage of the server."""
-
     async def receipts(self, digests: Sequence[bytes]) -> set[bytes]:
         """Those of these digests that are noted."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager["Session"]:
+        """All that is done with the session it yields is committed at the end, or nothing is."""
         ...

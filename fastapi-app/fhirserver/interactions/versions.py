@@ -45,9 +45,7 @@ def check(server: Server, resource_type: str, resource: dict[str, Any]) -> None:
     """Refuse what is not a valid resource of this type: `InvalidRequest` for another type, `InvalidResource`."""
     given = resource.get("resourceType")
     if isinstance(given, str) and given != resource_type:
-        raise InvalidRequest(
-            f"the body is a {given[:80]}, the address says {resource_type}", expression="resourceType"
-        )
+        raise InvalidRequest(f"the body is a {given[:80]}, the address says {resource_type}", expression="resourceType")
     issues = server.validator.validate(resource, resource_type)
     if any(issue.severity in ("error", "fatal") for issue in issues):
         raise InvalidResource(issues)
@@ -83,9 +81,7 @@ def next_version(
     last_updated = following_instant(server, previous)
     stamped = stamp(resource, id, version_id, last_updated)
     bucket = bucket_of(server.definitions, resource_type, id, stamped, call.base_url)
-    version = StoredResource(
-        resource_type, id, version_id, last_updated, False, serialize(stamped), bucket
-    )
+    version = StoredResource(resource_type, id, version_id, last_updated, False, serialize(stamped), bucket)
     return NewVersion(version, server.extractor.extract(stamped, resource_type), previous)
 
 

@@ -75,9 +75,7 @@ class Extractor:
                     found.update(dict.fromkeys(local_targets(value, base_url)))
         return list(found)
 
-    def referring(
-        self, include: Include, targets: Sequence[tuple[str, str]], limit: int
-    ) -> SearchRequest | None:
+    def referring(self, include: Include, targets: Sequence[tuple[str, str]], limit: int) -> SearchRequest | None:
         """The search for what refers to these (type, id) by the parameter of the include; None if nothing can."""
         keys = [
             ParameterKeys(include.resource_type, parameter.code).reference ^ self_key(*target)

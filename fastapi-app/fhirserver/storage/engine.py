@@ -11,14 +11,9 @@ from typing import Any
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from fhirserver.storage.errors import translated
-
-
-_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, OSError, PoolTimeout, TimeoutError)
+from fhirserver.storage.errors import DRIVER_ERRORS, translated
 
 
 def sqlalchemy_url(dsn: str) -> str:
@@ -49,7 +44,7 @@ class Pool:
         """A connection for the time of the block. Errors of the driver come out as those of `storage/errors.py`."""
         try:
             async with self._engine.connect() as lent:
-                driver = (await lent.get_raw_connection()).driver_connection
+                driver: Any = (await lent.get_raw_connection()).driver_connection
                 while driver.is_closed():  # the server went away while the connection was idle
                     await lent.invalidate()
                     driver = (await lent.get_raw_connection()).driver_connection
@@ -58,7 +53,7 @@ class Pool:
                 finally:
                     if driver.is_closed():
                         await lent.invalidate()
-        except _DRIVER_ERRORS as error:
+        except DRIVER_ERRORS as error:
             raise translated(error) from error
 
     def in_use(self) -> tuple[int, int]:
@@ -74,9 +69,7 @@ class Pool:
 def _json_as_bytes(dbapi_connection: Any, _record: Any) -> None:
     """JSON columns come and go as the bytes they are; SQLAlchemy would parse them into dicts."""
     dbapi_connection.run_async(
-        lambda driver: driver.set_type_codec(
-            "json", schema="pg_catalog", format="binary", encoder=_same, decoder=_same
-        )
+        lambda driver: driver.set_type_codec("json", schema="pg_catalog", format="binary", encoder=_same, decoder=_same)
     )
 
 

@@ -2,12 +2,25 @@
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fhirserver.fhir.outcomes import Conflict, FhirError, InternalError, TooCostly, Unavailable
+
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    DBAPIError,
+    OSError,
+    PoolTimeout,
+    TimeoutError,
+)
+"""What a driver, the pool and the network below them raise."""
 
 
 class Transient(Unavailable):
     """The transaction was rolled back, and the same one may succeed: deadlock, serialization failure."""
+
+    retry_whole = True
 
 
 _BY_STATE: dict[str, tuple[type[FhirError], str]] = {

@@ -31,7 +31,8 @@ class Statements:
         """All rows of the result."""
         start = perf_counter()
         try:
-            return await self.driver.fetch(statement.sql, *arguments)
+            rows: Sequence[Any] = await self.driver.fetch(statement.sql, *arguments)
+            return rows
         finally:
             self._observe(statement.name, perf_counter() - start)
 

@@ -18,6 +18,7 @@ from fhirserver.search.request import SearchRequest
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.repositories import history, locks, reading, receipts, searching, writing
+from fhirserver.storage.secrets import secret
 from fhirserver.storage.statements import Observe, Statements
 
 
@@ -58,6 +59,9 @@ class PostgresSession:
     async def receipt(self, digest: bytes) -> bool:
         return await receipts.note(self._statements, digest)
 
+    async def receipts(self, digests: Sequence[bytes]) -> set[bytes]:
+        return await receipts.noted(self._statements, digests)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Part of the transaction that is running: undone by itself if it fails, committed with the whole."""
@@ -66,15 +70,21 @@ class PostgresSession:
 
 
 class PostgresStore:
-    """The store on a pool of connections. `secret` signs the cursors; `observe` hears of every statement."""
+    """The store on a pool of connections. `observe` hears of every statement."""
 
-    def __init__(self, pool: Pool, secret: bytes, observe: Observe):
+    def __init__(self, pool: Pool, observe: Observe):
         self._pool = pool
-        self._signer = CursorSigner(secret)
         self._observe = observe
+        self._signer: CursorSigner | None = None
+
+    async def open(self) -> None:
+        """Make ready for use: read the secret that signs the cursors, which is in the database."""
+        self._signer = CursorSigner(await secret(self._pool, "cursor"))
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[PostgresSession]:
+        if self._signer is None:
+            raise RuntimeError("the store is not open")
         async with self._pool.connection() as driver:
             yield PostgresSession(Statements(driver, self._observe), self._signer)
 
@@ -118,9 +128,8 @@ class PostgresStore:
             return await session.receipt(digest)
 
     async def receipts(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Those of these digests that are noted."""
-        async with self._pool.connection() as driver:
-            return await receipts.noted(Statements(driver, self._observe), digests)
+        async with self._session() as session:
+            return await session.receipts(digests)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:

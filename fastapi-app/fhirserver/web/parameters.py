@@ -46,9 +46,7 @@ def parameters_of(scope: Scope, form: bytes = b"") -> Parameters:
 
 def _parse(text: bytes) -> list[tuple[str, str]]:
     try:
-        items = parse_qsl(
-            text.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS
-        )
+        items = parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
     except UnicodeDecodeError as error:
         raise InvalidRequest("the parameters are not UTF-8") from error
     except ValueError as error:

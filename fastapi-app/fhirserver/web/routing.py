@@ -31,9 +31,7 @@ def route(path: str, **handlers: tuple[str, Handler]) -> Route:
 
     HEAD is GET without the body, which the server leaves out. Another method raises `MethodNotAllowed`.
     """
-    table: Mapping[str, tuple[str, Handler]] = (
-        {**handlers, "HEAD": handlers["GET"]} if "GET" in handlers else handlers
-    )
+    table: Mapping[str, tuple[str, Handler]] = {**handlers, "HEAD": handlers["GET"]} if "GET" in handlers else handlers
     allowed = tuple(table)
 
     async def endpoint(request: Request) -> Response:

@@ -36,7 +36,7 @@ def test_what_is_serialized_parses_to_the_same(value: dict[str, Any]) -> None:
 @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4), st.data())
 def test_a_duplicate_is_found_wherever_it_is(value: dict[str, Any], data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(sorted(value)))
-    doubled = json.dumps(value, default=float)[:-1] + f", {json.dumps(key)}: 1}}"
+    doubled = serialize(value).decode()[:-1] + f", {json.dumps(key)}: 1}}"
     depth = data.draw(st.integers(0, 3))
     with pytest.raises(MalformedBody, match="Duplicate key"):
         parse((depth * '{"a": [' + doubled + depth * "]}").encode())
@@ -125,7 +125,7 @@ def test_depth() -> None:
         (b'{"a":1e99999999999999999999}', "out of range", 1, 6),
         (b'{"a":1,"a":2}', 'Duplicate key "a"', 1, 8),
         (b'{"a":{"b":1,\n"\\u0062":1}}', 'Duplicate key "b"', 2, 1),
-        (b'{"b":{"a":1},"a":[{"a":1},{"c":"\\"a\\":", "c":1}]}', 'Duplicate key "c"', 1, 43),
+        (b'{"b":{"a":1},"a":[{"a":1},{"c":"\\"a\\":", "c":1}]}', 'Duplicate key "c"', 1, 42),
         (b'{"a":"\\ud800"}', "lone surrogate", 1, 7),
         (b'{"a":"\\\\\\ud800\\u0041"}', "lone surrogate", 1, 9),
         (b'{"a":"\\ude00\\ud83d"}', "lone surrogate", 1, 7),

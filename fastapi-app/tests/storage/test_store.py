@@ -103,9 +103,7 @@ async def test_an_update_of_an_outdated_version_is_refused(store):
 async def test_of_many_updates_at_once_one_wins(store):
     change = first(new_id(77), 77)
     await store.write([change])
-    outcomes = await asyncio.gather(
-        *(store.write([after(change.version)]) for _ in range(8)), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(*(store.write([after(change.version)]) for _ in range(8)), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType"] + ["WriteConflict"] * 7
 
 
@@ -186,20 +184,22 @@ async def test_many_changes_are_a_fixed_number_of_statements(store, statements, 
 
 async def test_a_failed_transaction_leaves_nothing(store):
     change = first(new_id(77), 77)
-    with pytest.raises(RuntimeError):
+
+    async def fail() -> None:
         async with store.transaction() as session:
             await session.write([change])
             await session.write([first(new_id(78), 78), first(client_id(), 5)])
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     assert await store.read("Observation", change.version.id) is None
 
 
 async def test_two_creators_of_one_client_id_with_different_patients(store):
     id = client_id()
     buckets = [bucket for bucket in range(20) if bucket != home_bucket(id)][:6]
-    outcomes = await asyncio.gather(
-        *(store.write([first(id, bucket)]) for bucket in buckets), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(*(store.write([first(id, bucket)]) for bucket in buckets), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType"] + ["WriteConflict"] * 5
 
 

@@ -87,8 +87,6 @@ def server_paths() -> dict[str, Any]:
     return {
         "/health": operation("health", "Whether every part is ready, and which is not", json, "200", "503"),
         "/health/live": operation("live", "Whether the process answers", json, "200"),
-        "/health/ready": operation(
-            "ready", "Whether every part is ready, and which is not", json, "200", "503"
-        ),
+        "/health/ready": operation("ready", "Whether every part is ready, and which is not", json, "200", "503"),
         "/metrics": operation("metrics", "Metrics for Prometheus", "text/plain", "200"),
     }

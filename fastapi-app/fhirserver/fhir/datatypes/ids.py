@@ -29,9 +29,7 @@ def uuid8(bucket: int, milliseconds: int, random_bits: int) -> str:
     """
     if not 0 <= bucket < BUCKETS or not 0 <= milliseconds < 1 << 48:
         raise ValueError("bucket or time out of range")
-    digits = "%032x" % (
-        milliseconds << 80 | 0x8 << 76 | bucket << 64 | 0b10 << 62 | random_bits & _RANDOM_BITS
-    )
+    digits = "%032x" % (milliseconds << 80 | 0x8 << 76 | bucket << 64 | 0b10 << 62 | random_bits & _RANDOM_BITS)
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

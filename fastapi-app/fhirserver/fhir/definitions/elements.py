@@ -152,9 +152,7 @@ def read_types(content: dict[str, Any]) -> dict[str, TypeDefinition]:
     return result
 
 
-def _element(
-    item: dict[str, Any], constraints: list[Constraint], bindings: dict[tuple[str, ...], Binding]
-) -> Element:
+def _element(item: dict[str, Any], constraints: list[Constraint], bindings: dict[tuple[str, ...], Binding]) -> Element:
     path: str = item["path"]
     binding = None
     if "binding" in item:

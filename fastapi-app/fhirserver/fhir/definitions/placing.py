@@ -43,9 +43,7 @@ def find_placing_parameters(element: str | None, parameters: Mapping[str, Search
     """The codes of the parameters that select this element and nothing else."""
     if element is None:
         return frozenset()
-    return frozenset(
-        code for code, parameter in parameters.items() if list(_children(parameter)) == [element]
-    )
+    return frozenset(code for code, parameter in parameters.items() if list(_children(parameter)) == [element])
 
 
 def find_principal_date(own_parameters: Mapping[str, SearchParameter]) -> str | None:
@@ -68,8 +66,7 @@ def _refers_to_one_patient(element: Element) -> bool:
         element.max == 1
         and not element.is_choice
         and any(
-            type_.code == "Reference"
-            and not {"Patient", "Resource"}.isdisjoint(type_.target_types or ("Resource",))
+            type_.code == "Reference" and not {"Patient", "Resource"}.isdisjoint(type_.target_types or ("Resource",))
             for type_ in element.types
         )
     )

@@ -28,8 +28,7 @@ class Definitions:
     def __init__(self, archive: Archive):
         self._archive = archive
         self._kinds: dict[str, tuple[str, bool, str | None]] = {
-            name: (kind, abstract, base)
-            for name, (kind, abstract, base) in archive.read("index.json")["types"].items()
+            name: (kind, abstract, base) for name, (kind, abstract, base) in archive.read("index.json")["types"].items()
         }
         self.resource_types: tuple[str, ...] = tuple(
             sorted(n for n, (kind, abstract, _) in self._kinds.items() if kind == "resource" and not abstract)
@@ -123,9 +122,7 @@ class Definitions:
         found = self._placing.get(resource_type)
         if found is None:
             parameters = self.search_parameters(resource_type)
-            element = find_placing_element(
-                self.type(resource_type), parameters, self._compartments["Patient"]
-            )
+            element = find_placing_element(self.type(resource_type), parameters, self._compartments["Patient"])
             found = self._placing[resource_type] = (element, find_placing_parameters(element, parameters))
         return found
 

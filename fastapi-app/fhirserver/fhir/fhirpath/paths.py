@@ -81,9 +81,7 @@ class _Compiler:
 
     def _member(self, branch: Branch, name: str) -> list[Branch]:
         definition = self._definitions.type(branch.type_name)
-        found = [
-            (key, known) for key, known in definition.properties.items() if known.element.name == name
-        ]
+        found = [(key, known) for key, known in definition.properties.items() if known.element.name == name]
         return [
             Branch(
                 known.type_code,
@@ -203,9 +201,7 @@ def _child(branch: Branch, key: str) -> Select:
 def _at(branch: Branch, position: int) -> Branch:
     select = branch.select
     path = f"{branch.json_path}[{position}]" if branch.json_path is not None else None
-    return Branch(
-        branch.type_name, lambda node: select(node)[position : position + 1], path, branch.element_path
-    )
+    return Branch(branch.type_name, lambda node: select(node)[position : position + 1], path, branch.element_path)
 
 
 def _extension(branch: Branch, url: str) -> Branch:
@@ -222,7 +218,9 @@ def _extension(branch: Branch, url: str) -> Branch:
 def _json_filter(path: str | None, criterion: Expression) -> str | None:
     match criterion:
         case Binary(
-            operator="=", left=Member(source=None, name=name), right=Literal(kind="string", value=str() as value)
+            operator="=",
+            left=Member(source=None, name=name),
+            right=Literal(kind="string", value=str() as value),
         ) if path is not None and '"' not in value:
             return f'{path} ? (@.{name} == "{value}")'
     return None

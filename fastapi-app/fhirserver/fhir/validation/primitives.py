@@ -127,9 +127,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "instant": Primitive("string", _is_instant, "an existing instant (YYYY-MM-DDThh:mm:ss.sss+zz:zz)"),
     "integer": Primitive("integer", _is_integer, "an integer of 32 bits"),
     "markdown": _TEXT,
-    "oid": Primitive(
-        "string", _form(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+"), "an OID (such as urn:oid:1.2.3)"
-    ),
+    "oid": Primitive("string", _form(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+"), "an OID (such as urn:oid:1.2.3)"),
     "positiveInt": Primitive("integer", _is_positive, "an integer between 1 and 2147483647"),
     "string": _TEXT,
     "time": Primitive(

@@ -74,9 +74,7 @@ def repeating_partner(name: str, element: ValueCheck) -> PropertyCheck:
             return
         partner = owner.get(name)
         if type(partner) is list and len(partner) != len(values):
-            report.add(
-                "structure", f"{name} and _{name} must have the same number of items", (place, name, None)
-            )
+            report.add("structure", f"{name} and _{name} must have the same number of items", (place, name, None))
         for index, value in enumerate(values):
             if value is not None:
                 element(value, (place, name, index), report)
@@ -118,9 +116,7 @@ def one_of(names: frozenset[str], name: str, check_value: PropertyCheck) -> Prop
             others = sorted({key.removeprefix("_") for key in present})
             # Said once, at the first of them.
             if len(others) > 1 and present[0] == name:
-                report.add(
-                    "structure", f"Only one is allowed of {', '.join(others)}", (place, others[0], None)
-                )
+                report.add("structure", f"Only one is allowed of {', '.join(others)}", (place, others[0], None))
 
     return check
 

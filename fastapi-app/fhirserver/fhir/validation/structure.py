@@ -129,9 +129,7 @@ def _object_check(validator: Validator, definition: TypeDefinition) -> ValueChec
     checks = _PropertyChecks(validator, definition)
     properties = definition.properties
     required = frozenset(
-        name
-        for name, property_ in properties.items()
-        if property_.element.min and not property_.element.is_choice
+        name for name, property_ in properties.items() if property_.element.min and not property_.element.is_choice
     )
     required_choices = {
         element.name + "[x]": _choice_names(definition, Property(element, ""))
@@ -160,18 +158,14 @@ def _object_check(validator: Validator, definition: TypeDefinition) -> ValueChec
     def check_extension(value: Any, place: Place, report: Report) -> None:
         check(value, place, report)
         if type(value) is dict and ("extension" in value) is not values.isdisjoint(value):
-            report.add(
-                "invariant", "An extension must have either a value or extensions, not both (ext-1)", place
-            )
+            report.add("invariant", "An extension must have either a value or extensions, not both (ext-1)", place)
 
     return check_extension
 
 
 def _choice_names(definition: TypeDefinition, property_: Property) -> frozenset[str]:
     """The properties of all types of a choice element, with those of the `_` partners."""
-    names = [
-        name for name, other in definition.properties.items() if other.element.path == property_.element.path
-    ]
+    names = [name for name, other in definition.properties.items() if other.element.path == property_.element.path]
     return frozenset(names) | {"_" + name for name in names if _has_partner(definition.properties[name])}
 
 

@@ -44,7 +44,8 @@ def files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(file for file in path.rglob("*") if file.is_file() and file.name.endswith(_SUFFIXES))
+            below = (file for file in path.rglob("*") if file.is_file() and file.name.endswith(_SUFFIXES))
+            found += sorted(below, key=lambda file: (file.parent, file.name))
         elif not path.exists():
             raise FileNotFoundError(f"{path} does not exist")
         elif not path.name.endswith(_SUFFIXES):
@@ -81,7 +82,7 @@ def _of_stream(name: str, file_name: str, stream: IO[bytes]) -> Iterator[Documen
     lines: list[bytes] = []
     first = 1
     number = 0
-    for number, line in enumerate(gzip.open(stream) if compressed else stream, 1):
+    for number, line in enumerate(gzip.GzipFile(fileobj=stream) if compressed else stream, 1):
         lines.append(line)
         if len(lines) == _LINES_AT_ONCE:
             yield Document(f"{name}:{first}-{number}", b"".join(lines), True, False)

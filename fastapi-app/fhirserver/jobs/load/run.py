@@ -1,12 +1,17 @@
-"""All documents over several processes, in passes until nothing more gets in, and the report of it."""
+"""All documents over several processes, and the report of it.
+
+Folders come one after the other. Within a folder the documents are offered in passes until nothing more gets in, so
+that what refers to other resources by search criteria finds them, whatever the names of the files.
+"""
 
 import asyncio
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -34,8 +39,8 @@ class Progress(Protocol):
     def total(self, files: int) -> None:
         """So many files are to be read."""
 
-    def done(self, taken: Taken, files: float) -> None:
-        """A document was dealt with; `files` of the total are now."""
+    def done(self, taken: Taken) -> None:
+        """A document was dealt with; one whose state is `later` will be again."""
 
 
 def load(paths: Sequence[Path], open_server: OpenServer, workers: int, progress: Progress) -> Report:
@@ -49,21 +54,14 @@ def load(paths: Sequence[Path], open_server: OpenServer, workers: int, progress:
     with ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(open_server,)
     ) as pool:
-        waiting = _pass(pool, _stream(inputs), workers, report, progress, len(inputs), first=True)
-        while waiting:
-            failures: list[str] = []
-            before = len(waiting)
-            waiting = _pass(
-                pool, iter(waiting), workers, report, progress, len(inputs), first=False, failures=failures
-            )
-            if len(waiting) == before:
-                report.documents["failed"] += len(waiting)
-                report.failures += failures
-                break
+        passes = _Passes(pool, workers, report, progress)
+        for _, folder in groupby(inputs, key=lambda file: file.parent):
+            passes.load(_stream(folder))
     return report
 
 
-def _stream(inputs: Sequence[Path]) -> Iterator[Document | str]:
+def _stream(inputs: Iterable[Path]) -> Iterator[Document | str]:
+    """The documents of these files; for a file that can't be read, why."""
     for file in inputs:
         try:
             yield from documents(file)
@@ -71,45 +69,53 @@ def _stream(inputs: Sequence[Path]) -> Iterator[Document | str]:
             yield f"{file}: {error}"
 
 
-def _pass(
-    pool: ProcessPoolExecutor,
-    stream: Iterator[Document | str],
-    workers: int,
-    report: Report,
-    progress: Progress,
-    total: int,
-    *,
-    first: bool,
-    failures: list[str] | None = None,
-) -> list[Document | str]:
-    """Offer every document once. Those that may get in later are given back; `failures` says why they didn't."""
-    running: dict[Future[Taken], Document] = {}
-    later: list[Document | str] = []
+@dataclass(slots=True)
+class _Passes:
+    pool: ProcessPoolExecutor
+    workers: int
+    report: Report
+    progress: Progress
 
-    def settle(finished: set[Future[Taken]]) -> None:
-        for future in finished:
-            document, taken = running.pop(future), future.result()
-            report.written += taken.written
-            if taken.state == "later":
-                later.append(document)
-                if failures is not None:
-                    failures.extend(taken.failures)
-            else:
-                report.documents[taken.state] += 1
-                report.failures += taken.failures
-            progress.done(taken, min(total, sum(report.documents.values())))
+    def load(self, stream: Iterable[Document | str]) -> None:
+        """Offer the documents again and again, as long as some of them get in."""
+        waiting, _ = self._offer(stream, first=True)
+        while waiting:
+            before = len(waiting)
+            waiting, reasons = self._offer(waiting, first=False)
+            if len(waiting) == before:
+                self.report.documents["failed"] += len(waiting)
+                self.report.failures += reasons
+                break
 
-    for document in stream:
-        if isinstance(document, str):
-            report.documents["failed"] += 1
-            report.failures.append(document)
-            continue
-        running[pool.submit(_take_in, document, first)] = document
-        if len(running) >= workers * _DOCUMENTS_AHEAD:
-            settle(wait(running, return_when=FIRST_COMPLETED).done)
-    while running:
-        settle(wait(running, return_when=FIRST_COMPLETED).done)
-    return later
+    def _offer(self, stream: Iterable[Document | str], *, first: bool) -> tuple[list[Document], list[str]]:
+        """Offer every document once; those that may get in later, and why they didn't yet."""
+        running: dict[Future[Taken], Document] = {}
+        later: list[Document] = []
+        reasons: list[str] = []
+
+        def settle() -> None:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                document, taken = running.pop(future), future.result()
+                self.report.written += taken.written
+                if taken.state == "later":
+                    later.append(document)
+                    reasons.extend(taken.failures)
+                else:
+                    self.report.documents[taken.state] += 1
+                    self.report.failures += taken.failures
+                self.progress.done(taken)
+
+        for document in stream:
+            if isinstance(document, str):
+                self.report.documents["failed"] += 1
+                self.report.failures.append(document)
+                continue
+            running[self.pool.submit(_take_in, document, first)] = document
+            if len(running) >= self.workers * _DOCUMENTS_AHEAD:
+                settle()
+        while running:
+            settle()
+        return later, reasons
 
 
 class _Worker:

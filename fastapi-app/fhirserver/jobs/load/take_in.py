@@ -10,11 +10,13 @@ import orjson
 from fhirserver.bundles.process import process_bundle
 from fhirserver.bundles.transaction import AlreadyLoaded
 from fhirserver.fhir.outcomes import FhirError
-from fhirserver.fhir.resource_json import parse
+from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.interactions.context import Call, Server
 from fhirserver.jobs.load.documents import Document, digest
 
 _CONDITIONAL_REFERENCE = re.compile(rb'"reference"\s*:\s*"[A-Z][A-Za-z]+\?')
+_TRANSACTION = re.compile(rb'"type"\s*:\s*"transaction"')
+_HEAD = 4096
 _EXECUTED = ("transaction", "batch")
 
 
@@ -32,14 +34,16 @@ class Taken:
 
 
 async def take_in(server: Server, call: Call, document: Document, first_pass: bool) -> Taken:
-    """Load the document. In the first pass, what has conditional references waits until the others are in."""
+    """Load the document. In the first pass, a transaction with conditional references waits for the others."""
     try:
         text = document.text()
     except (OSError, EOFError, ValueError) as error:
         return Taken(document.name, "failed", failures=[f"{document.name}: can't be decompressed: {error}"])
-    if first_pass and _CONDITIONAL_REFERENCE.search(text):
+    if first_pass and _TRANSACTION.search(text, 0, _HEAD) and _CONDITIONAL_REFERENCE.search(text):
         return Taken(document.name, "later")
     key = digest(text)
+    if await server.store.receipts([key]):
+        return Taken(document.name, "already")
     if document.lines:
         return await _lines(server, call, document.name, text, key)
     try:
@@ -63,7 +67,7 @@ async def _lines(server: Server, call: Call, name: str, text: bytes, key: bytes)
     if not entries:
         taken.state = "failed" if taken.failures else "loaded"
         return taken
-    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
     done = await _bundle(server, call, name, bundle, key)
     done.failures = taken.failures + done.failures
     return done
@@ -78,37 +82,58 @@ def _entry(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _bundle(server: Server, call: Call, name: str, bundle: dict[str, Any], key: bytes) -> Taken:
-    """All of it in one transaction; where that fails and it needn't be one, entry by entry."""
+    """A transaction as it is; a batch in two, so that its conditional references find its own resources."""
+    entries = bundle.get("entry", [])
+    if bundle.get("type") == "batch" and isinstance(entries, list):
+        return await _batch(server, call, name, entries, key)
     try:
         return Taken(name, "loaded", await _transaction(server, call, bundle, key))
     except AlreadyLoaded:
         return Taken(name, "already")
     except FhirError as error:
-        entries = bundle.get("entry", [])
-        if len(entries) > 1 and (bundle.get("type") == "batch" or "fullUrl" not in entries[0]):
-            return await _each(server, call, name, entries, key)
         return Taken(name, _state(error), failures=[f"{name}: {_reasons(error)}"])
 
 
-async def _each(server: Server, call: Call, name: str, entries: list[Any], key: bytes) -> Taken:
-    taken = Taken(name, "loaded")
+async def _batch(server: Server, call: Call, name: str, entries: list[Any], key: bytes) -> Taken:
+    """As few transactions as can be; where one fails, its entries one by one, as none depends on another."""
+    plain: list[tuple[int, Any]] = []
+    conditional: list[tuple[int, Any]] = []
+    for item in enumerate(entries):
+        (conditional if _CONDITIONAL_REFERENCE.search(serialize(item[1])) else plain).append(item)
+    taken = Taken(name, "already")
+    for number, part in enumerate((plain, conditional)):
+        if not part:
+            continue
+        own_key = digest(key + b"part" + bytes([number]))
+        bundle = {"resourceType": "Bundle", "entry": [entry for _, entry in part]}
+        try:
+            taken.written += await _transaction(server, call, bundle, own_key)
+            taken.state = "loaded"
+        except AlreadyLoaded:
+            continue
+        except FhirError:
+            await _each(server, call, taken, part, key)
+    if not taken.failures:
+        await server.store.receipt(key)
+    return taken
+
+
+async def _each(server: Server, call: Call, taken: Taken, part: list[tuple[int, Any]], key: bytes) -> None:
     later = False
-    for index, entry in enumerate(entries):
+    for index, entry in part:
         own_key = digest(key + index.to_bytes(4, "big"))
         try:
-            taken.written += await _transaction(
-                server, call, {"resourceType": "Bundle", "entry": [entry]}, own_key
-            )
+            bundle = {"resourceType": "Bundle", "entry": [entry]}
+            taken.written += await _transaction(server, call, bundle, own_key)
         except AlreadyLoaded:
             continue
         except FhirError as error:
             later = later or _state(error) == "later"
-            taken.failures.append(f"{name}: entry {index}: {_reasons(error)}")
+            taken.failures.append(f"{taken.name}: entry {index}: {_reasons(error)}")
     if taken.failures:
         taken.state = "later" if later else "failed"
-    else:
-        await server.store.receipt(key)
-    return taken
+    elif taken.written:
+        taken.state = "loaded"
 
 
 async def _transaction(server: Server, call: Call, bundle: dict[str, Any], key: bytes) -> Counter[str]:

@@ -90,7 +90,9 @@ def _clause(
     """The clause, or why the parameter is not known."""
     if "." in name or name.partition(":")[0] in _NOT_HERE:
         raise InvalidRequest(
-            f"'{name[:80]}': this kind of parameter is not supported", code="not-supported", expression=name[:80]
+            f"'{name[:80]}': this kind of parameter is not supported",
+            code="not-supported",
+            expression=name[:80],
         )
     code, _, modifier = name.partition(":")
     parameter = definitions.search_parameters(resource_type).get(code)

@@ -84,9 +84,7 @@ class ResultParameters:
 
     def _json_paths(self, parameter: SearchParameter) -> tuple[str, ...]:
         if parameter.type not in ("token", "uri", "reference") or parameter.expression is None:
-            raise InvalidRequest(
-                f"_sort: '{parameter.code}' has no order", code="not-supported", expression="_sort"
-            )
+            raise InvalidRequest(f"_sort: '{parameter.code}' has no order", code="not-supported", expression="_sort")
         branches = compile_paths(parameter.expression, self._resource_type, self._definitions)
         return tuple(
             branch.json_path + _SORT_PATHS.get(branch.type_name, "")
@@ -111,7 +109,9 @@ class ResultParameters:
         parameter = self._definitions.search_parameters(parts[0]).get(parts[1])
         if parts[1] != "*" and (parameter is None or parameter.type != "reference"):
             raise InvalidRequest(
-                f"{name}: {parts[0]} has no reference parameter '{parts[1][:80]}'", code="value", expression=name
+                f"{name}: {parts[0]} has no reference parameter '{parts[1][:80]}'",
+                code="value",
+                expression=name,
             )
         target = parts[2] if len(parts) == 3 else None
         if target is not None and not self._definitions.is_resource_type(target):
@@ -121,9 +121,7 @@ class ResultParameters:
 
 def _count(value: str) -> int:
     if not (value.isascii() and value.isdigit()):
-        raise InvalidRequest(
-            f"_count is a whole number from 0, not {value[:80]!r}", code="value", expression="_count"
-        )
+        raise InvalidRequest(f"_count is a whole number from 0, not {value[:80]!r}", code="value", expression="_count")
     return int(value[:_MAX_COUNT_DIGITS])
 
 

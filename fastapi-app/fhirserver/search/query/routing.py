@@ -8,9 +8,7 @@ from fhirserver.search.types.clause import Clause
 from fhirserver.search.types.reference import asked_targets
 
 
-def buckets_of(
-    clauses: Sequence[Clause], resource_type: str, definitions: Definitions
-) -> frozenset[int] | None:
+def buckets_of(clauses: Sequence[Clause], resource_type: str, definitions: Definitions) -> frozenset[int] | None:
     """The buckets that hold all matches; None if they can be anywhere.
 
     A clause on the parameter that places the type (`Observation?patient=…`) names the patients in whose buckets the

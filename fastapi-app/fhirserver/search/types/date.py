@@ -55,9 +55,7 @@ def _timing(keys: ParameterKeys, value: Any, zone: tzinfo, entry: EntryBuilder) 
         _add(keys, (min(low for low, _ in known), max(high for _, high in known)), zone, entry)
 
 
-def _add(
-    keys: ParameterKeys, interval: tuple[float, float] | None, zone: tzinfo, entry: EntryBuilder
-) -> None:
+def _add(keys: ParameterKeys, interval: tuple[float, float] | None, zone: tzinfo, entry: EntryBuilder) -> None:
     if interval is None:
         return
     low, high = interval
@@ -97,10 +95,7 @@ def parse_last_updated(clause: Clause) -> Node:
 
 
 def _moments(alternatives: Alternatives) -> list[Any]:
-    return [
-        tuple((test.operator, datetime.fromtimestamp(test.value, UTC)) for test in tests)
-        for tests in alternatives
-    ]
+    return [tuple((test.operator, datetime.fromtimestamp(test.value, UTC)) for test in tests) for tests in alternatives]
 
 
 def _asked(clause: Clause, value: str) -> tuple[str, str, float, float]:

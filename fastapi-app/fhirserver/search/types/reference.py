@@ -20,9 +20,7 @@ _CANONICAL = frozenset({"canonical", "uri", "url"})
 
 def target_types(parameter: SearchParameter) -> tuple[str, ...]:
     """The types of resource that the parameter can lead to; its expression may say it more narrowly than R4's list."""
-    narrow = [
-        name for name in parameter.target_types if f"resolve() is {name})" in (parameter.expression or "")
-    ]
+    narrow = [name for name in parameter.target_types if f"resolve() is {name})" in (parameter.expression or "")]
     return tuple(narrow) or parameter.target_types
 
 
@@ -50,7 +48,10 @@ def indexer(source: Source) -> Index | None:
         if isinstance(value, str):
             target = parse_reference(value, base_url)
             local = target is not None and target.kind == "local"
-            add(self_key(str(target.resource_type), str(target.id)) if target and local else target_key(value), entry)
+            add(
+                self_key(str(target.resource_type), str(target.id)) if target and local else target_key(value),
+                entry,
+            )
             if "|" in value:
                 add(target_key(value.partition("|")[0]), entry)
 
@@ -77,8 +78,7 @@ def parse(clause: Clause) -> Node:
     """`Type/id`, `id`, a URL, with `:Type` an id of that type, with `:identifier` a token."""
     if clause.modifier == "identifier":
         return disjunction(
-            KeyMatch(clause.label(value), (token_key(clause, clause.keys, value),), True)
-            for value in clause.values
+            KeyMatch(clause.label(value), (token_key(clause, clause.keys, value),), True) for value in clause.values
         )
     return disjunction(
         KeyMatch(

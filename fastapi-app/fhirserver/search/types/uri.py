@@ -29,6 +29,4 @@ def indexer(source: Source) -> Index | None:
 
 def parse(clause: Clause) -> Node:
     """The URI is exactly this one."""
-    return disjunction(
-        KeyMatch(clause.label(value), (clause.keys.uri(unescape(value)),)) for value in clause.values
-    )
+    return disjunction(KeyMatch(clause.label(value), (clause.keys.uri(unescape(value)),)) for value in clause.values)

@@ -33,9 +33,7 @@ def keys_of(sort: Sequence[Sort], arguments: Arguments, *, by_keys_first: bool) 
     if by_keys_first and keys[0].expression == "id":
         keys[0] = Key("(id || '')", "text", keys[0].descending, False)
     elif by_keys_first and keys[0].expression in ("last_updated", "sort_date"):
-        keys[0] = Key(
-            f"({keys[0].expression} + interval '0')", "timestamptz", keys[0].descending, keys[0].nullable
-        )
+        keys[0] = Key(f"({keys[0].expression} + interval '0')", "timestamptz", keys[0].descending, keys[0].nullable)
     return keys
 
 
@@ -49,9 +47,7 @@ def order_by(keys: Sequence[Key], *, backwards: bool) -> str:
     return f"ORDER BY {', '.join(terms)}"
 
 
-def beyond(
-    keys: Sequence[Key], position: Sequence[str | None], arguments: Arguments, *, backwards: bool
-) -> str:
+def beyond(keys: Sequence[Key], position: Sequence[str | None], arguments: Arguments, *, backwards: bool) -> str:
     """The condition for rows after a position, given as the text of each key; before it if `backwards`."""
     values = [
         f"CAST({arguments.add(text, 'text')} AS {key.type_name})" if text is not None else None

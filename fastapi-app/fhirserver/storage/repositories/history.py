@@ -27,9 +27,7 @@ async def history(statements: Statements, request: HistoryRequest, signer: Curso
     if not (more and page):
         return HistoryPage(page, None)
     last = page[-1]
-    return HistoryPage(
-        page, signer.encode(scope, [last.last_updated.isoformat(), last.id, last.version_id])
-    )
+    return HistoryPage(page, signer.encode(scope, [last.last_updated.isoformat(), last.id, last.version_id]))
 
 
 class _Where:

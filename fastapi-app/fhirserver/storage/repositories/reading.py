@@ -9,9 +9,7 @@ from fhirserver.storage.statements import Statement, Statements
 
 _COLUMNS = "version_id, last_updated, deleted, content, bucket, forward_to"
 
-READ = Statement(
-    "read", f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3"
-)
+READ = Statement("read", f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3")
 READ_MANY_IN_BUCKET = Statement(
     "read_many",
     f"SELECT resource_type, id, {_COLUMNS} FROM resource"
@@ -78,9 +76,7 @@ async def _rows_at(statements: Statements, places: Sequence[tuple[int, str, str]
     return await statements.rows(READ_MANY, buckets, types, ids)
 
 
-async def read_version(
-    statements: Statements, resource_type: str, id: str, version_id: int
-) -> StoredResource | None:
+async def read_version(statements: Statements, resource_type: str, id: str, version_id: int) -> StoredResource | None:
     """One version, current or older; None if there is none with that number."""
     row = await statements.row(READ_VERSION, home_bucket(id), resource_type, id, version_id)
     if row is not None and row["forward_to"] is not None:

@@ -6,9 +6,7 @@ from fhirserver.storage.statements import Statement, Statements
 
 _BUCKETS = 4096
 
-NOTE = Statement(
-    "receipt", "INSERT INTO load_receipt (bucket, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-)
+NOTE = Statement("receipt", "INSERT INTO load_receipt (bucket, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING")
 NOTED = Statement(
     "receipts", "SELECT digest FROM load_receipt WHERE bucket = ANY($1::int[]) AND digest = ANY($2::bytea[])"
 )

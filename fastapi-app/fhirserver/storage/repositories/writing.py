@@ -46,9 +46,7 @@ _VALUES = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
 _AT = "bucket = $1 AND resource_type = $2 AND id = $3"
 _GUARD = f"{_AT} AND version_id = $18 AND forward_to IS NULL"
 
-INSERT = Statement(
-    "insert", f"INSERT INTO resource ({', '.join(_COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING"
-)
+INSERT = Statement("insert", f"INSERT INTO resource ({', '.join(_COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING")
 REPLACE = Statement(
     "replace",
     "WITH old AS (INSERT INTO resource_history"
@@ -168,8 +166,7 @@ async def _move(statements: Statements, change: NewVersion, previous: StoredReso
     if old is None:
         raise WriteConflict
     history = [
-        (version.bucket, *row.values())
-        for row in await statements.rows(TAKE_HISTORY, previous.bucket, *address)
+        (version.bucket, *row.values()) for row in await statements.rows(TAKE_HISTORY, previous.bucket, *address)
     ]
     history.append(
         (

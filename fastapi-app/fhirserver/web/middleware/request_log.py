@@ -66,9 +66,7 @@ class RequestLog:
 
 def _places(error: BaseException) -> list[str]:
     """`file:line function` of each frame, the innermost last, and the same of what caused it."""
-    places = [
-        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-    ]
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     cause = error.__cause__ or error.__context__
     if cause is None:
         return places

@@ -58,9 +58,7 @@ async def get_history(request: Request) -> Response:
 
 async def get_matches(request: Request) -> Response:
     """Search over several types."""
-    raise InvalidRequest(
-        "search over all types is not supported; search one type: [base]/[type]", code="not-supported"
-    )
+    raise InvalidRequest("search over all types is not supported; search one type: [base]/[type]", code="not-supported")
 
 
 async def nothing(request: Request) -> Response:

@@ -25,9 +25,7 @@ _KEPT = 4
 
 def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
     """The routes of this file. `date` is the instant since which the server has these capabilities."""
-    statement = lru_cache(maxsize=_KEPT)(
-        lambda base_url: capability_statement(definitions, base_url, version, date)
-    )
+    statement = lru_cache(maxsize=_KEPT)(lambda base_url: capability_statement(definitions, base_url, version, date))
     terminology = lru_cache(maxsize=_KEPT)(lambda base_url: terminology_capabilities(base_url, version, date))
 
     async def get_capabilities(request: Request) -> Response:

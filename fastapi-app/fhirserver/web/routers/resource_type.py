@@ -90,16 +90,12 @@ async def post_search(request: Request) -> Response:
 
 async def _search(request: Request, params: Parameters) -> Response:
     lenient = preferences(header(request.scope, b"prefer")).lenient
-    bundle = await search(
-        web_of(request).server, call_of(request), request.path_params["type"], params.items, lenient
-    )
+    bundle = await search(web_of(request).server, call_of(request), request.path_params["type"], params.items, lenient)
     return bundle_response(bundle, params.media_type, params.pretty)
 
 
 async def get_history(request: Request) -> Response:
     """History of a type."""
     params = parameters_of(request.scope)
-    bundle = await history(
-        web_of(request).server, call_of(request), request.path_params["type"], None, params.items
-    )
+    bundle = await history(web_of(request).server, call_of(request), request.path_params["type"], None, params.items)
     return bundle_response(bundle, params.media_type, params.pretty)

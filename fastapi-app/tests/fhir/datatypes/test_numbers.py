@@ -28,9 +28,7 @@ def test_range(text: str, low: float, end: float, reason: str) -> None:
     assert implied_range(text) == (low, nextafter(end, -inf)), reason
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a", "1.", ".5", "1e", "1,5", "0x10", "NaN", "Infinity", "1 ", "1_0", "١"]
-)
+@pytest.mark.parametrize("text", ["", "a", "1.", ".5", "1e", "1,5", "0x10", "NaN", "Infinity", "1 ", "1_0", "١"])
 def test_no_number(text: str) -> None:
     with pytest.raises(ValueError, match="not a number"):
         implied_range(text)

@@ -11,9 +11,7 @@ def test_types(definitions: Definitions) -> None:
     assert len(definitions.resource_types) == 146
     assert list(definitions.resource_types) == sorted(definitions.resource_types)
     assert len(definitions.data_types) == 61
-    assert {"HumanName", "string", "Age", "Element", "BackboneElement", "xhtml"} <= set(
-        definitions.data_types
-    )
+    assert {"HumanName", "string", "Age", "Element", "BackboneElement", "xhtml"} <= set(definitions.data_types)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +31,7 @@ def test_resource_type(definitions: Definitions, name: str, is_type: bool, reaso
     assert definitions.is_resource_type(name) is is_type, reason
 
 
-@pytest.mark.parametrize(
-    "name", ["Nothing", "Patient.nothing", "Patient.name", "SimpleQuantity", "", "../index"]
-)
+@pytest.mark.parametrize("name", ["Nothing", "Patient.nothing", "Patient.name", "SimpleQuantity", "", "../index"])
 def test_unknown_type(definitions: Definitions, name: str) -> None:
     with pytest.raises(KeyError):
         definitions.type(name)
@@ -51,9 +47,7 @@ def test_element(definitions: Definitions) -> None:
     assert status.binding is not None
     assert status.binding.strength == "required"
     assert status.binding.value_set == "http://hl7.org/fhir/ValueSet/observation-status"
-    assert {"Patient", "Group", "Device", "Location"} == set(
-        observation.elements["subject"].types[0].target_types
-    )
+    assert {"Patient", "Group", "Device", "Location"} == set(observation.elements["subject"].types[0].target_types)
     assert "obs-6" in {constraint.key for constraint in observation.constraints}
     assert list(observation.elements)[:4] == ["id", "meta", "implicitRules", "language"]
 
@@ -66,7 +60,7 @@ def test_element(definitions: Definitions) -> None:
         ("Observation", "component", "Observation.component", "Observation.component", "a backbone"),
         ("Observation.component", "referenceRange", "Observation.referenceRange",
          "Observation.component.referenceRange", "the content of another element"),
-        ("Questionnaire.item", "item", "Questionnaire.item", "Questionnaire.item.item", "content of its own type"),
+        ("Questionnaire.item", "item", "Questionnaire.item", "Questionnaire.item.item", "recursive"),
         ("Timing", "repeat", "Timing.repeat", "Timing.repeat", "an element with children in a data type"),
         ("Patient", "id", "id", "Patient.id", "R4 says string here, but means id"),
         ("Patient", "contained", "Resource", "Patient.contained", "inherited"),

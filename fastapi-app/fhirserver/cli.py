@@ -1,0 +1,207 @@
+"""The command `fhirserver`."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import uvicorn
+
+from fhirserver.fhir.outcomes import FhirError
+from fhirserver.jobs.load.run import Report, load
+from fhirserver.jobs.load.take_in import Taken
+from fhirserver.main import SOFTWARE_VERSION, OpenServer
+from fhirserver.observability.metrics import prepare
+from fhirserver.settings import Settings, SettingsError, load_settings
+from fhirserver.storage import migrate
+from fhirserver.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from fhirserver.storage.errors import DRIVER_ERRORS
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A FHIR R4 server on PostgreSQL and Citus.")
+db = typer.Typer(no_args_is_help=True, help="The database: its schema, and the embedded PostgreSQL.")
+app.add_typer(db, name="db")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Folder of the embedded PostgreSQL; used if FHIR_DATABASE_URL is not set.",
+        envvar="FHIR_DATA_DIR",
+    ),
+]
+
+
+def main() -> None:
+    """The entry point. Errors that a user can mend are one line and exit code 1."""
+    try:
+        app()
+    except (SettingsError, EmbeddedPostgresError, FhirError) as error:
+        _fail(str(error))
+    except DRIVER_ERRORS as error:
+        _fail(f"the database can't be used: {error}")
+
+
+def _fail(problem: str) -> NoReturn:
+    print(problem, file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _data_dir(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    if os.geteuid() == 0:
+        return Path("/var/lib/fhirserver")
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "fhirserver"
+
+
+@contextmanager
+def _database(settings: Settings, data: Path | None) -> Iterator[str]:
+    """The DSN of the database to use, with the newest schema; an embedded one is stopped if it was started here."""
+    if settings.dsn is not None:
+        migrate.upgrade(settings.dsn)
+        yield settings.dsn
+        return
+    embedded = EmbeddedPostgres(_data_dir(data))
+    was_running = embedded.running()
+    dsn = embedded.start()
+    try:
+        migrate.upgrade(dsn)
+        yield dsn
+    finally:
+        if not was_running:
+            embedded.stop()
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=64)] = 1,
+    data: DataDir = None,
+) -> None:
+    """Run the server until it is stopped by SIGTERM or Ctrl-C."""
+    settings = load_settings()
+    with _database(settings, data) as dsn:
+        os.environ["FHIR_DATABASE_URL"] = dsn
+        if workers > 1:
+            prepare()
+        # uvicorn raises the signal again when it is done, which would end this process before the database is.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        uvicorn.run(
+            "fhirserver.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=30,
+        )
+
+
+@app.command("load")
+def load_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files and folders: .json, .ndjson (also .gz), .zip, .tgz", metavar="PATH…"),
+    ],
+    data: DataDir = None,
+    workers: Annotated[int, typer.Option(help="Number of processes; 0: one for each core.", min=0, max=64)] = 0,
+) -> None:
+    """Load bundles, resources and NDJSON. What was loaded before is passed over, so it can be repeated."""
+    settings = load_settings()
+    with _database(settings, data) as dsn, _Progress() as progress:
+        try:
+            report = load(paths, OpenServer(settings, dsn), workers or os.cpu_count() or 1, progress)
+        except (FileNotFoundError, ValueError) as error:
+            _fail(str(error))
+    _print(report, progress.seconds)
+    if report.failures:
+        raise SystemExit(1)
+
+
+class _Progress:
+    """A bar in a terminal, and nothing elsewhere."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._task = self._bar.add_task("starting")
+        self._resources = 0
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    @property
+    def seconds(self) -> float:
+        """How long it took so far."""
+        return self._bar.tasks[0].elapsed or 0.0
+
+    def total(self, files: int) -> None:
+        self._bar.update(self._task, total=files)
+
+    def done(self, taken: Taken) -> None:
+        self._resources += taken.written.total()
+        self._bar.update(self._task, advance=taken.state != "later", description=f"{self._resources} resources")
+
+
+def _print(report: Report, seconds: float) -> None:
+    for resource_type, number in sorted(report.written.items()):
+        print(f"{number:>9}  {resource_type}")
+    total = report.written.total()
+    rate = f", {total / seconds:.0f}/s" if seconds and total else ""
+    print(f"{total:>9}  resources in {seconds:.1f} s{rate}")
+    print("documents: " + (", ".join(f"{n} {state}" for state, n in sorted(report.documents.items())) or "none"))
+    if report.failures:
+        print(f"{len(report.failures)} failures:", file=sys.stderr)
+        for failure in report.failures:
+            print(f"  {failure}", file=sys.stderr)
+
+
+@db.command("upgrade")
+def db_upgrade(data: DataDir = None) -> None:
+    """Bring the schema to that of this version."""
+    with _database(load_settings(), data) as dsn:
+        print(f"at {migrate.current(dsn)}")
+
+
+@db.command("current")
+def db_current(data: DataDir = None) -> None:
+    """Print the version of the schema."""
+    settings = load_settings()
+    dsn = settings.dsn or EmbeddedPostgres(_data_dir(data)).start()
+    print(migrate.current(dsn) or "empty")
+
+
+@db.command("stop")
+def db_stop(data: DataDir = None) -> None:
+    """Stop the embedded PostgreSQL, if it runs."""
+    EmbeddedPostgres(_data_dir(data)).stop()
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(SOFTWARE_VERSION)

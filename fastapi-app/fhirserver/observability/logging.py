@@ -1,0 +1,52 @@
+"""Logs: one JSON object a line on standard output, with the request id of the request at hand."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+import orjson
+import structlog
+
+Format = Literal["json", "console"]
+
+
+def configure(level: str = "INFO", output: Format = "json") -> None:
+    """Set up structlog, and send what libraries log through it too. `level` is a name such as INFO."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+    render: structlog.types.Processor = (
+        structlog.processors.JSONRenderer(serializer=_json)
+        if output == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def get_logger(name: str) -> Any:
+    """A logger whose lines say that they come from `name`."""
+    return structlog.get_logger(component=name)
+
+
+def _json(event: Any, **options: Any) -> str:
+    return orjson.dumps(event, default=str).decode()

