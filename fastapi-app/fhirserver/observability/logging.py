@@ -17,30 +17,31 @@ def configure(level: str = "INFO", output: Format = "json") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
-    render: structlog.types.Processor = (
-        structlog.processors.JSONRenderer(serializer=_json)
-        if output == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
-    )
+    factory: Any = structlog.BytesLoggerFactory()
+    render: structlog.types.Processor = structlog.processors.JSONRenderer(serializer=orjson.dumps)
+    render_text: structlog.types.Processor = structlog.processors.JSONRenderer(serializer=_json_text)
+    if output == "console":
+        factory = structlog.PrintLoggerFactory()
+        render = render_text = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render_text],
         )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.propagate = True
+        logger.propagate = name != "uvicorn.access"  # the requests have a line of their own
 
 
 def get_logger(name: str) -> Any:
@@ -48,5 +49,5 @@ def get_logger(name: str) -> Any:
     return structlog.get_logger(component=name)
 
 
-def _json(event: Any, **options: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+def _json_text(event: Any, **options: Any) -> str:
+    return orjson.dumps(event, **options).decode()

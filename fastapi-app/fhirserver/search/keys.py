@@ -26,12 +26,13 @@ def target_key(url: str) -> int:
 class ParameterKeys:
     """The keys of one search parameter of one resource type."""
 
-    __slots__ = ("_date", "_exact", "_range", "_token", "_uri", "present", "reference")
+    __slots__ = ("_code", "_date", "_exact", "_range", "_token", "_uri", "present", "reference")
 
     def __init__(self, resource_type: str, code: str):
         def start(form: str) -> bytes:
             return f"{resource_type}\x1f{code}\x1f{form}\x1f".encode()
 
+        self._code = start("code")
         self._token = start("token")
         self._exact = start("exact")
         self._uri = start("uri")
@@ -44,8 +45,9 @@ class ParameterKeys:
 
     def token(self, system: str | None, code: str) -> int:
         """Of a code in a system; `""`: that has no system; None: whatever its system."""
-        text = code.casefold() if system is None else f"{system}|{code.casefold()}"
-        return _signed(xxh3_64_intdigest(self._token + text.encode()))
+        if system is None:
+            return _signed(xxh3_64_intdigest(self._code + code.casefold().encode()))
+        return _signed(xxh3_64_intdigest(self._token + f"{system}|{code.casefold()}".encode()))
 
     def system(self, system: str) -> int:
         """Of any code in this system."""

@@ -4,14 +4,13 @@ Statements run on the driver's connection, because executing through SQLAlchemy 
 itself on the hot paths (decisions/0003).
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from fhirserver.storage.errors import DRIVER_ERRORS, translated
 
@@ -35,26 +34,17 @@ class Pool:
             pool_size=size,
             max_overflow=0,
             pool_timeout=timeout,
+            pool_reset_on_return=None,
             connect_args={"server_settings": server_settings, "statement_cache_size": 1000},
         )
         event.listen(self._engine.sync_engine, "connect", _json_as_bytes)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
-        """A connection for the time of the block. Errors of the driver come out as those of `storage/errors.py`."""
-        try:
-            async with self._engine.connect() as lent:
-                driver: Any = (await lent.get_raw_connection()).driver_connection
-                while driver.is_closed():  # the server went away while the connection was idle
-                    await lent.invalidate()
-                    driver = (await lent.get_raw_connection()).driver_connection
-                try:
-                    yield driver
-                finally:
-                    if driver.is_closed():
-                        await lent.invalidate()
-        except DRIVER_ERRORS as error:
-            raise translated(error) from error
+    def connection(self) -> "Lent":
+        """A connection for the time of an `async with` block, as the driver's own.
+
+        Errors of the driver come out of the block as those of `storage/errors.py`.
+        """
+        return Lent(self._engine.pool)
 
     def in_use(self) -> tuple[int, int]:
         """How many connections are lent out, and how many there may be."""
@@ -64,6 +54,39 @@ class Pool:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+class Lent:
+    """Takes a connection out of the pool and gives it back.
+
+    It uses the pool below the engine: AsyncConnection would start a task for each block, and roll back what was
+    never begun.
+    """
+
+    __slots__ = ("_lent", "_pool")
+
+    def __init__(self, pool: Any):
+        self._pool = pool
+
+    async def __aenter__(self) -> "asyncpg.Connection[Any]":
+        try:
+            while True:
+                self._lent = await greenlet_spawn(self._pool.connect)
+                driver: asyncpg.Connection[Any] = self._lent.driver_connection
+                if not driver.is_closed():
+                    return driver
+                self._lent.invalidate()  # the server went away while the connection was idle
+                self._lent.close()
+        except DRIVER_ERRORS as error:
+            raise translated(error) from error
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        driver = self._lent.driver_connection
+        if driver.is_closed() or driver.is_in_transaction():
+            self._lent.invalidate()
+        self._lent.close()
+        if isinstance(error, DRIVER_ERRORS):
+            raise translated(error) from error
 
 
 def _json_as_bytes(dbapi_connection: Any, _record: Any) -> None:

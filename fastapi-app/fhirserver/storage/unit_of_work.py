@@ -5,6 +5,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fhirserver.interactions.store import (
     HistoryPage,
@@ -16,7 +17,7 @@ from fhirserver.interactions.store import (
 )
 from fhirserver.search.request import SearchRequest
 from fhirserver.storage.cursor import CursorSigner
-from fhirserver.storage.engine import Pool
+from fhirserver.storage.engine import Lent, Pool
 from fhirserver.storage.repositories import history, locks, reading, receipts, searching, writing
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.statements import Observe, Statements
@@ -81,12 +82,10 @@ class PostgresStore:
         """Make ready for use: read the secret that signs the cursors, which is in the database."""
         self._signer = CursorSigner(await secret(self._pool, "cursor"))
 
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[PostgresSession]:
+    def _session(self) -> "_Session":
         if self._signer is None:
             raise RuntimeError("the store is not open")
-        async with self._pool.connection() as driver:
-            yield PostgresSession(Statements(driver, self._observe), self._signer)
+        return _Session(self._pool.connection(), self._observe, self._signer)
 
     async def read(self, resource_type: str, id: str) -> StoredResource | None:
         async with self._session() as session:
@@ -136,3 +135,20 @@ class PostgresStore:
         """A transaction: committed when the block ends, rolled back when it raises."""
         async with self._session() as session, session.transaction():
             yield session
+
+
+class _Session:
+    """A session on a connection that is lent out for the time of the block."""
+
+    __slots__ = ("_lent", "_observe", "_signer")
+
+    def __init__(self, lent: Lent, observe: Observe, signer: CursorSigner):
+        self._lent = lent
+        self._observe = observe
+        self._signer = signer
+
+    async def __aenter__(self) -> PostgresSession:
+        return PostgresSession(Statements(await self._lent.__aenter__(), self._observe), self._signer)
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._lent.__aexit__(*error)

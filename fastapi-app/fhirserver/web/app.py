@@ -42,6 +42,7 @@ def build_app(
         version=software_version,
         openapi_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=lifespan,
     )
     app.state.web = Web(server, base_url.rstrip("/") if base_url else None)

@@ -13,10 +13,11 @@ _TOKEN = re.compile(
     | (?P<datetime>@\d{4}(?:-\d\d(?:-\d\d)?)?(?:T(?:\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:\d\d)?)?)?)
     | (?P<time>@T\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)
     | (?P<number>\d+(?:\.\d+)?)
-    | (?P<string>'(?:\\.|[^'\\])*')
-    | (?P<variable>%(?:`(?:\\.|[^`\\])*`|'(?:\\.|[^'\\])*'|[A-Za-z_][A-Za-z0-9_]*))
+    | (?P<string>'(?:\\(?:u[0-9A-Fa-f]{4}|[^u])|[^'\\])*')
+    | (?P<variable>%(?:[A-Za-z_][A-Za-z0-9_]*
+        | `(?:\\(?:u[0-9A-Fa-f]{4}|[^u])|[^`\\])*` | '(?:\\(?:u[0-9A-Fa-f]{4}|[^u])|[^'\\])*'))
     | (?P<special>\$(?:this|index|total))
-    | (?P<name>[A-Za-z_][A-Za-z0-9_]* | `(?:\\.|[^`\\])*`)
+    | (?P<name>[A-Za-z_][A-Za-z0-9_]* | `(?:\\(?:u[0-9A-Fa-f]{4}|[^u])|[^`\\])*`)
     | (?P<symbol><=|>=|!=|!~|[()\[\]{}.,|&=~<>+\-*/])
     """,
     re.VERBOSE | re.DOTALL,
@@ -35,6 +36,7 @@ _PRECEDENCE = (
 )
 _LEVEL = {operator: level for level, operators in enumerate(_PRECEDENCE) for operator in operators}
 _UNARY_LEVEL = len(_PRECEDENCE)
+_KEYWORDS = frozenset({"and", "div", "implies", "mod", "or", "xor"})
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f"}
 _CALENDAR_UNITS = frozenset(
     f"{unit}{plural}"
@@ -109,7 +111,12 @@ class _Parser:
         return left
 
     def _term(self) -> Expression:
-        term = self._invocation(None) if self._kind() == "name" else self._primary()
+        if self._kind() == "name":
+            if self._value() in _KEYWORDS:
+                raise self._unexpected()
+            term = self._invocation(None)
+        else:
+            term = self._primary()
         while True:
             if self._is("."):
                 self._next += 1

@@ -6,6 +6,8 @@ comparisons that stand in them. Types are known when it is compiled, so nothing 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from json import dumps
 from typing import Any
 
 from fhirserver.fhir.datatypes.references import parse_reference
@@ -126,7 +128,8 @@ class _Compiler:
             case Binary(operator="is", left=left, right=Member(source=None, name=name)):
                 kept = self._of_type(self.branches(left, [_here(type_name)]), name)
                 return lambda item: any(branch.select(item) for branch in kept)
-            case Binary(operator="=" | "!=" as operator, left=left, right=Literal(value=wanted)):
+            case Binary(operator="=" | "!=" as operator, left=left, right=Literal() as literal):
+                wanted = _constant(literal)
                 values = self._values(left, type_name)
                 if operator == "=":
                     return lambda item: any(value == wanted for value in values(item))
@@ -155,6 +158,15 @@ class _Compiler:
             return lambda item: [item]
         branches = self.branches(node, [_here(type_name)])
         return lambda item: [value for branch in branches for value in branch.select(item)]
+
+
+def _constant(literal: Literal) -> Any:
+    """The value in JSON that equals a literal."""
+    if literal.kind == "number":
+        return Decimal(str(literal.value))
+    if literal.kind in ("string", "boolean", "date", "dateTime", "time"):
+        return literal.value
+    raise FhirPathError(f"not known in a comparison: {literal}")
 
 
 def _here(type_name: str) -> Branch:
@@ -206,7 +218,7 @@ def _at(branch: Branch, position: int) -> Branch:
 
 def _extension(branch: Branch, url: str) -> Branch:
     select = branch.select
-    path = f'{branch.json_path} ? (@.url == "{url}")' if branch.json_path is not None else None
+    path = f"{branch.json_path} ? (@.url == {dumps(url)})" if branch.json_path is not None else None
     return Branch(
         "Extension",
         lambda node: [item for item in select(node) if type(item) is dict and item.get("url") == url],
@@ -216,13 +228,13 @@ def _extension(branch: Branch, url: str) -> Branch:
 
 
 def _json_filter(path: str | None, criterion: Expression) -> str | None:
+    if path is None:
+        return None
     match criterion:
-        case Binary(
-            operator="=",
-            left=Member(source=None, name=name),
-            right=Literal(kind="string", value=str() as value),
-        ) if path is not None and '"' not in value:
-            return f'{path} ? (@.{name} == "{value}")'
+        case Binary("=", Member(None, name), Literal("string", value)):
+            return f"{path} ? (@.{name} == {dumps(value)})"
+        case Binary("is", Call(None, "resolve", ()), Member(None, name)):
+            return f'{path} ? (@.type == "{name}" || @.reference like_regex "(^|/){name}/[^/]+(/_history/[^/]+)?$")'
     return None
 
 

@@ -76,6 +76,8 @@ class ResultParameters:
             return Sort(code, descending, "last_updated")
         if code == self._definitions.principal_date(self._resource_type):
             return Sort(code, descending, "sort_date")
+        if parameter.expression is None:
+            raise _no_order(parameter)
         if parameter.type == "string":
             return Sort(code, descending, "string")
         if parameter.type in ("date", "number", "quantity"):
@@ -83,14 +85,17 @@ class ResultParameters:
         return Sort(code, descending, "json", json_paths=self._json_paths(parameter))
 
     def _json_paths(self, parameter: SearchParameter) -> tuple[str, ...]:
-        if parameter.type not in ("token", "uri", "reference") or parameter.expression is None:
-            raise InvalidRequest(f"_sort: '{parameter.code}' has no order", code="not-supported", expression="_sort")
-        branches = compile_paths(parameter.expression, self._resource_type, self._definitions)
-        return tuple(
+        if parameter.type not in ("token", "uri", "reference"):
+            raise _no_order(parameter)
+        branches = compile_paths(parameter.expression or "", self._resource_type, self._definitions)
+        paths = tuple(
             branch.json_path + _SORT_PATHS.get(branch.type_name, "")
             for branch in branches
             if branch.json_path is not None
         )
+        if not paths:
+            raise _no_order(parameter)
+        return paths
 
     def _include(self, name: str, modifier: str, value: str) -> None:
         if modifier not in ("", "iterate"):
@@ -117,6 +122,10 @@ class ResultParameters:
         if target is not None and not self._definitions.is_resource_type(target):
             raise InvalidRequest(f"{name}: no resource type '{target[:80]}'", code="value", expression=name)
         found.append(Include(parts[0], parts[1], target, modifier == "iterate"))
+
+
+def _no_order(parameter: SearchParameter) -> InvalidRequest:
+    return InvalidRequest(f"_sort: '{parameter.code}' has no order", code="not-supported", expression="_sort")
 
 
 def _count(value: str) -> int:

@@ -138,7 +138,7 @@ def disjunction(parts: Iterable[Node]) -> Node:
     if len(flat) == 1:
         return flat[0]
     keys = [part for part in flat if isinstance(part, KeyMatch)]
-    if len(keys) == len(flat):
+    if keys and len(keys) == len(flat):
         labels = ",".join(key.label for key in keys)
         merged = tuple(dict.fromkeys(key for match in keys for key in match.keys))
         return KeyMatch(labels, merged, all(match.selective for match in keys))

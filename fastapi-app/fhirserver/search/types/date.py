@@ -1,6 +1,7 @@
 """https://hl7.org/fhir/R4/search.html#date"""
 
 from datetime import UTC, datetime, tzinfo
+from math import floor
 from typing import Any
 
 from fhirserver.fhir.datatypes.dates import date_interval, precision
@@ -15,6 +16,11 @@ MODIFIERS: tuple[str, ...] = ()
 _DATES = frozenset({"date", "dateTime", "instant", "string"})
 _UNITS = {"year": 4, "month": 7, "day": 10}
 _INFINITE = float("inf")
+_MORE_THAN_A_YEAR = 367 * 86_400
+# Of these years not every instant is a datetime in every time zone: they have no keys.
+_OUTERMOST_YEARS = ("0001", "9999")
+_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def indexer(source: Source) -> Index | None:
@@ -60,11 +66,11 @@ def _add(keys: ParameterKeys, interval: tuple[float, float] | None, zone: tzinfo
         return
     low, high = interval
     entry.add_range(keys.range(), low, high)
-    if high - low > 366 * 86_400:
+    if high - low > _MORE_THAN_A_YEAR:
         return
     try:
-        first = datetime.fromtimestamp(low, zone).date().isoformat()
-        last = datetime.fromtimestamp(high, zone).date().isoformat()
+        first = datetime.fromtimestamp(floor(low), zone).date().isoformat()
+        last = datetime.fromtimestamp(floor(high), zone).date().isoformat()
     except (ValueError, OverflowError, OSError):
         return
     for length in (4, 7, 10):
@@ -80,7 +86,7 @@ def parse(clause: Clause) -> Node:
 def _parse_one(clause: Clause, value: str) -> Node:
     prefix, text, low, high = _asked(clause, value)
     length = _UNITS.get(precision(text))
-    if prefix == "eq" and length is not None:
+    if prefix == "eq" and length is not None and text[:4] not in _OUTERMOST_YEARS:
         return KeyMatch(clause.label(value), (clause.keys.date(text[:length]),))
     return RangeMatch(clause.label(value), clause.keys.range(), comparisons(prefix, low, high))
 
@@ -95,7 +101,14 @@ def parse_last_updated(clause: Clause) -> Node:
 
 
 def _moments(alternatives: Alternatives) -> list[Any]:
-    return [tuple((test.operator, datetime.fromtimestamp(test.value, UTC)) for test in tests) for tests in alternatives]
+    return [tuple((test.operator, _moment(test.value)) for test in tests) for tests in alternatives]
+
+
+def _moment(seconds: float) -> datetime:
+    """The moment, or the first or the last there is."""
+    if seconds <= _FIRST.timestamp():
+        return _FIRST
+    return _LAST if seconds >= _LAST.timestamp() else datetime.fromtimestamp(seconds, UTC)
 
 
 def _asked(clause: Clause, value: str) -> tuple[str, str, float, float]:

@@ -13,7 +13,7 @@ from fhirserver.search.types.intervals import comparisons
 MODIFIERS: tuple[str, ...] = ()
 
 _NUMBERS = frozenset({"integer", "decimal", "positiveInt", "unsignedInt"})
-_NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def as_float(value: Any) -> float | None:
@@ -32,8 +32,8 @@ def indexer(source: Source) -> Index | None:
     if source.branch.type_name == "Range":
 
         def interval(value: Any, entry: EntryBuilder) -> None:
-            low, high = range_bounds(value)
-            entry.add_range(key, low, high)
+            if (bounds := range_bounds(value)) is not None:
+                entry.add_range(key, *bounds)
 
         return interval
     if source.branch.type_name not in _NUMBERS:
@@ -47,10 +47,12 @@ def indexer(source: Source) -> Index | None:
     return point
 
 
-def range_bounds(value: Any) -> tuple[float, float]:
-    """The bounds of a Range; an end that is not given is infinite."""
+def range_bounds(value: Any) -> tuple[float, float] | None:
+    """The bounds of a Range; an end that is not given is infinite. None without both."""
     low = as_float((value.get("low") or {}).get("value"))
     high = as_float((value.get("high") or {}).get("value"))
+    if low is None and high is None:
+        return None
     return (float("-inf") if low is None else low, float("inf") if high is None else high)
 
 
@@ -60,10 +62,14 @@ def asked_interval(clause: Clause, value: str) -> tuple[str, float, float]:
     The precision of the number counts for `eq`, `ne`; `ap` is 10 % up and down; for the others it is exact.
     """
     prefix, text = prefixed(value)
-    if not _NUMBER.fullmatch(text):
-        raise clause.wrong(value, "a number, with or without one of the prefixes of R4")
+    try:
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(text)
+        low, high = implied_range(text)
+    except ValueError as error:
+        raise clause.wrong(value, "a number, with or without one of the prefixes of R4") from error
     if prefix in ("eq", "ne"):
-        return (prefix, *implied_range(text))
+        return prefix, low, high
     number = float(text)
     margin = abs(number) * 0.1 if prefix == "ap" else 0.0
     return prefix, number - margin, number + margin

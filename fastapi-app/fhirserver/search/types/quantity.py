@@ -1,5 +1,6 @@
 """https://hl7.org/fhir/R4/search.html#quantity"""
 
+from math import inf, nextafter
 from typing import Any
 
 from fhirserver.search.entry import EntryBuilder
@@ -39,17 +40,23 @@ def _quantity(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
         return
     low = high = number
     match value.get("comparator"):
-        case "<" | "<=":
-            low = float("-inf")
-        case ">" | ">=":
-            high = float("inf")
+        case "<":
+            low, high = -inf, nextafter(number, -inf)
+        case "<=":
+            low = -inf
+        case ">":
+            low, high = nextafter(number, inf), inf
+        case ">=":
+            high = inf
     _add(keys, low, high, value.get("system"), value.get("code"), value.get("unit"), entry)
 
 
 def _range(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
-    low, high = range_bounds(value)
+    bounds = range_bounds(value)
+    if bounds is None:
+        return
     unit = value.get("low") or value.get("high") or {}
-    _add(keys, low, high, unit.get("system"), unit.get("code"), unit.get("unit"), entry)
+    _add(keys, *bounds, unit.get("system"), unit.get("code"), unit.get("unit"), entry)
 
 
 def _sampled(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:

@@ -39,21 +39,18 @@ def indexer(source: Source) -> Index | None:
             if target is not None and target.kind == "local":
                 add(self_key(str(target.resource_type), str(target.id)), entry)
             elif target is not None and target.url is not None:
-                add(target_key(target.url), entry)
+                add(target_key(_unversioned(target.url)), entry)
         identifier = value.get("identifier")
         if isinstance(identifier, dict):
             add_token(keys, identifier.get("system"), identifier.get("value"), entry)
 
     def canonical(value: Any, entry: EntryBuilder) -> None:
-        if isinstance(value, str):
-            target = parse_reference(value, base_url)
+        if not isinstance(value, str):
+            return
+        for url in {value, value.partition("|")[0]}:
+            target = parse_reference(url, base_url)
             local = target is not None and target.kind == "local"
-            add(
-                self_key(str(target.resource_type), str(target.id)) if target and local else target_key(value),
-                entry,
-            )
-            if "|" in value:
-                add(target_key(value.partition("|")[0]), entry)
+            add(self_key(str(target.resource_type), str(target.id)) if target and local else target_key(url), entry)
 
     def resource(value: Any, entry: EntryBuilder) -> None:
         if isinstance(value.get("id"), str):
@@ -64,6 +61,12 @@ def indexer(source: Source) -> Index | None:
     if source.branch.type_name in _CANONICAL:
         return canonical
     return resource if source.branch.type_name == "Resource" else None
+
+
+def _unversioned(url: str) -> str:
+    """The URL of a resource rather than of one of its versions."""
+    target = parse_reference(url)
+    return url.partition("/_history/")[0] if target is not None and target.version is not None else url
 
 
 def local_targets(value: Any, base_url: str) -> Iterable[tuple[str, str]]:
@@ -113,5 +116,5 @@ def asked_targets(clause: Clause, value: str) -> list[tuple[str, str] | str]:
     if is_id(text):
         return [(name, text) for name in wanted if name is not None]
     if target is not None and target.url is not None:
-        return [text]
+        return [_unversioned(text)]
     raise clause.wrong(value, "an id, Type/id or a URL")

@@ -1,7 +1,7 @@
 """The id of a request: the client's X-Request-ID if it is a plain word, else a new one."""
 
 import re
-from secrets import token_hex
+from random import getrandbits
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -22,7 +22,7 @@ class RequestId:
             await self.app(scope, receive, send)
             return
         given = request_headers(scope).get(b"x-request-id")
-        name = given.decode() if given is not None and _SANE.fullmatch(given) else token_hex(8)
+        name = given.decode() if given is not None and _SANE.fullmatch(given) else f"{getrandbits(64):016x}"
         scope[REQUEST_ID] = name
         header = (b"x-request-id", name.encode())
         clear_contextvars()
