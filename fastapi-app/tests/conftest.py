@@ -3,12 +3,20 @@
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC
 from pathlib import Path
+from secrets import randbelow
 
 import asyncpg
 import pytest
 
+from fhirserver.access.policy import Unrestricted
+from fhirserver.fhir.datatypes.ids import BUCKETS
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.validation.structure import Validator
+from fhirserver.interactions.context import Call, Limits, Server
+from fhirserver.main import clock, new_id
+from fhirserver.search.extract import Extractor
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.migrate import upgrade
@@ -112,3 +120,24 @@ async def store(pool: Pool, statements: Statements) -> PostgresStore:
     store = PostgresStore(pool, statements)
     await store.open()
     return store
+
+
+@pytest.fixture
+def server(definitions: Definitions, store: PostgresStore) -> Server:
+    """The server as it is in production, on the test's database."""
+    return Server(
+        definitions=definitions,
+        validator=Validator(definitions),
+        extractor=Extractor(definitions, UTC),
+        store=store,
+        clock=clock,
+        new_id=new_id,
+        random_bucket=lambda: randbelow(BUCKETS),
+        zone=UTC,
+        limits=Limits(),
+    )
+
+
+@pytest.fixture
+def call() -> Call:
+    return Call("http://test/fhir", "test", Unrestricted())

@@ -231,9 +231,9 @@ def _json_filter(path: str | None, criterion: Expression) -> str | None:
     if path is None:
         return None
     match criterion:
-        case Binary("=", Member(None, name), Literal("string", value)):
+        case Binary("=", Member(None, name), Literal("string", value)) if name.isalnum():
             return f"{path} ? (@.{name} == {dumps(value)})"
-        case Binary("is", Call(None, "resolve", ()), Member(None, name)):
+        case Binary("is", Call(None, "resolve", ()), Member(None, name)) if name.isalnum():
             return f'{path} ? (@.type == "{name}" || @.reference like_regex "(^|/){name}/[^/]+(/_history/[^/]+)?$")'
     return None
 

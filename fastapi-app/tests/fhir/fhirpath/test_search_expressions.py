@@ -44,17 +44,3 @@ def test_every_parameter_selects_what_the_index_knows(definitions: Definitions) 
     assert not_indexed == NOT_INDEXED.keys()
     assert no_json_path == NO_JSON_PATH.keys()
     assert count > 2000
-
-
-def test_components_of_composites(definitions: Definitions) -> None:
-    count = 0
-    for resource_type in definitions.resource_types:
-        for code, parameter in definitions.search_parameters(resource_type).items():
-            for branch in (
-                compile_paths(parameter.expression, resource_type, definitions) if parameter.components else ()
-            ):
-                for component in parameter.components:
-                    found = compile_paths(component.expression, branch.type_name, definitions)
-                    assert found, (resource_type, code, component.expression)
-                    count += 1
-    assert count > 40
