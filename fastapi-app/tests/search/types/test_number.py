@@ -103,5 +103,5 @@ def test_or_and_and(searcher: Searcher) -> None:
     ["", "x", "gt", "1,5x", "1.", ".5", "0x10", "1e", "NaN", "Infinity", "1e999", "gt1e999", "٣", "xx5", "eq eq5"],
 )
 def test_bad_values(searcher: Searcher, value: str) -> None:
-    with pytest.raises(InvalidRequest, match="^probability: .* is not a number, with or without one of the prefixes"):
+    with pytest.raises(InvalidRequest, match=r"^probability: .* is not a number, with or without one of the prefixes"):
         searcher.parse("RiskAssessment", ("probability", f"1,{value}" if value else "gt"))
