@@ -124,6 +124,8 @@ def load_command(
             report = load(paths, OpenServer(settings, dsn), workers or os.cpu_count() or 1, progress)
         except (FileNotFoundError, ValueError) as error:
             _fail(str(error))
+        if report.written:
+            migrate.analyze(dsn)
     _print(report, progress.seconds)
     if report.failures:
         raise SystemExit(1)

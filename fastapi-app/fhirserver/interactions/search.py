@@ -1,11 +1,13 @@
 """https://hl7.org/fhir/R4/search.html"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from fhirserver.fhir.bundle_json import BundleEntry, assemble
-from fhirserver.fhir.outcomes import Issue, operation_outcome
-from fhirserver.fhir.resource_json import serialize
+from fhirserver.fhir.outcomes import InvalidRequest, Issue, operation_outcome
+from fhirserver.fhir.resource_json import parse, serialize
+from fhirserver.fhir.shaping import selected, summarised, text_only, without_text
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.includes import included
 from fhirserver.interactions.store import StoredResource
@@ -45,8 +47,36 @@ async def search(
         return _bundle(call, request, (), (), counted, None, None)
     page = await server.store.search(request)
     total = await _total(server, request, len(page.matches), page.next is not None)
+    if request.summary == "text" and (request.includes or request.revincludes):
+        raise InvalidRequest("_include and _revinclude do not go with _summary=text", expression="_summary")
     others = await included(server, call, request, page.matches)
-    return _bundle(call, request, page.matches, others, total, page.next, page.previous)
+    return _bundle(
+        call,
+        request,
+        [_shaped(server, request, version) for version in page.matches],
+        [_shaped(server, request, version) for version in others],
+        total,
+        page.next,
+        page.previous,
+    )
+
+
+def _shaped(server: Server, request: SearchRequest, version: StoredResource) -> StoredResource:
+    """The version with the part of its content that was asked for. `_elements` is about the matches."""
+    if request.summary in (None, "false") and not request.elements:
+        return version
+    resource = parse(version.live)
+    if request.summary == "true":
+        shaped = summarised(resource, server.definitions)
+    elif request.summary == "text":
+        shaped = text_only(resource, server.definitions)
+    elif request.summary == "data":
+        shaped = without_text(resource)
+    elif version.resource_type == request.resource_type:
+        shaped = selected(resource, request.elements, server.definitions)
+    else:
+        return version
+    return replace(version, content=serialize(shaped))
 
 
 async def _total(server: Server, request: SearchRequest, found: int, more: bool) -> int | None:

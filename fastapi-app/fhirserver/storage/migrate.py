@@ -29,6 +29,11 @@ def current(dsn: str) -> str | None:
     return asyncio.run(_run(dsn, lambda connection: MigrationContext.configure(connection).get_current_revision()))
 
 
+def analyze(dsn: str) -> None:
+    """Bring the planner's statistics up to date, as is due after much was written at once."""
+    asyncio.run(_run(dsn, lambda connection: connection.execute(text("ANALYZE resource, resource_history"))))
+
+
 async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
     engine: AsyncEngine = create_async_engine(sqlalchemy_url(dsn), poolclass=NullPool)
     try:

@@ -56,7 +56,13 @@ resource = Table(
     Index("resource_by_id", "resource_type", "id", postgresql_where=_LIVE),
     Index("resource_by_last_updated", "resource_type", "last_updated", "id"),
     Index("resource_by_time", "last_updated"),
-    Index("resource_by_sort_date", "resource_type", "sort_date", "id", postgresql_where=_LIVE),
+    Index(
+        "resource_by_sort_date",
+        "resource_type",
+        text("sort_date DESC NULLS LAST"),
+        text("id DESC"),
+        postgresql_where=_LIVE,
+    ),
     Index("resource_by_self_key", "self_key", postgresql_where=_LIVE),
 )
 

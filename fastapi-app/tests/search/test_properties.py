@@ -13,18 +13,22 @@ from fhirserver.fhir.resource_json import Number
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.query.tree import IdMatch
 from fhirserver.search.types.clause import split, unescape
+from fhirserver.search.types.string import normalised
 
-from .evaluate import BASE_URL, MADRID, NOW, Searcher, entry_is_sound, holds
+from .evaluate import BASE_URL, MADRID, Searcher, entry_is_sound, holds
 
 SEARCHER = Searcher(Definitions.load())
 IN_MADRID = Searcher(SEARCHER.definitions, MADRID)
+
+BOUNDED = settings(deadline=None, max_examples=60)
 
 # Strings of FHIR: no control characters but blanks, no surrogates.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)
 CODE = TEXT.filter(lambda text: text == " ".join(text.split()))
 URI = st.from_regex(r"(https?://|urn:)[a-z0-9./#?=,|$\\:-]{1,20}", fullmatch=True)
 ID = st.from_regex(r"[A-Za-z0-9\-.]{1,64}", fullmatch=True).filter(is_id)
-NUMBER = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, places=4).map(
+# At most 15 digits: that many a float tells apart.
+NUMBER = st.decimals(-(10**10), 10**10, allow_nan=False, allow_infinity=False, places=4).map(
     lambda value: Number(str(value))
 ) | st.integers(-(2**40), 2**40)
 
@@ -56,19 +60,20 @@ def finds(resource: dict[str, Any], name: str, value: str, searcher: Searcher = 
     return holds(tree, entry, resource.get("id", ""))
 
 
+@BOUNDED
 @given(st.lists(TEXT, min_size=1, max_size=3))
 def test_strings(given_names: list[str]) -> None:
     patient = {"resourceType": "Patient", "name": [{"given": given_names}]}
     for text in given_names:
         assert finds(patient, "given:exact", escaped(text))
-        if SEARCHER.extract(patient).strings.count("=\x1e") == 0:
-            for query in (text, text.upper(), text.lower(), f" {text} "):
-                if query.strip():
-                    assert finds(patient, "given", escaped(text))
-                    assert finds(patient, "name:contains", escaped(text))
+        if normalised(text):
+            assert finds(patient, "given", escaped(text))
+            assert finds(patient, "given", f" {escaped(text)} ")
+            assert finds(patient, "name:contains", escaped(text))
     assert finds(patient, "given:missing", "false")
 
 
+@BOUNDED
 @given(TEXT.filter(str.isalpha), st.data())
 def test_parts_of_strings(text: str, data: st.DataObject) -> None:
     patient = {"resourceType": "Patient", "name": [{"family": f"{text}x"}]}
@@ -77,13 +82,13 @@ def test_parts_of_strings(text: str, data: st.DataObject) -> None:
     assert finds(patient, "family", text[: start + 1])
 
 
+@BOUNDED
 @given(st.none() | URI, CODE)
 def test_tokens(system: str | None, code: str) -> None:
     coding = {"code": code} | ({"system": system} if system is not None else {})
     observation = {"resourceType": "Observation", "code": {"coding": [coding]}}
-    for value in (code, code.upper().lower()):
-        if value.casefold() == code.casefold():
-            assert finds(observation, "code", escaped(value))
+    assert finds(observation, "code", escaped(code))
+    assert finds(observation, "code", escaped(code.casefold()))
     assert finds(observation, "code", f"{escaped(system or '')}|{escaped(code)}")
     assert finds(observation, "code", f"|{escaped(code)}") is (system is None)
     assert not finds(observation, "code:not", escaped(code))
@@ -92,6 +97,7 @@ def test_tokens(system: str | None, code: str) -> None:
         assert finds(observation, "code", f"{escaped(system)}|")
 
 
+@BOUNDED
 @given(st.none() | URI, TEXT)
 def test_identifiers(system: str | None, value: str) -> None:
     identifier = {"value": value} | ({"system": system} if system is not None else {})
@@ -101,6 +107,7 @@ def test_identifiers(system: str | None, value: str) -> None:
         assert finds(observation, name, f"{escaped(system or '')}|{escaped(value)}")
 
 
+@BOUNDED
 @given(st.sampled_from(["Patient", "Group", "Device", "Location"]), ID, st.sampled_from(["", "/_history/3"]))
 def test_references(resource_type: str, id: str, version: str) -> None:
     reference = f"{resource_type}/{id}"
@@ -112,6 +119,7 @@ def test_references(resource_type: str, id: str, version: str) -> None:
         assert finds(observation, "patient", id) is (resource_type == "Patient")
 
 
+@BOUNDED
 @given(URI.filter(lambda text: "|" not in text and not text.startswith(BASE_URL)), st.integers(0, 99))
 def test_uris_and_canonicals(url: str, version: int) -> None:
     assert finds({"resourceType": "ValueSet", "url": url}, "url", escaped(url))
@@ -122,6 +130,7 @@ def test_uris_and_canonicals(url: str, version: int) -> None:
             assert finds(report, name, escaped(value))
 
 
+@BOUNDED
 @given(NUMBER)
 def test_numbers(value: Number | int) -> None:
     risk = {"resourceType": "RiskAssessment", "prediction": [{"probabilityDecimal": value}]}
@@ -131,6 +140,7 @@ def test_numbers(value: Number | int) -> None:
         assert not finds(risk, "probability", f"{prefix}{value}"), prefix
 
 
+@BOUNDED
 @given(NUMBER, NUMBER)
 def test_numbers_compare(value: Number | int, asked: Number | int) -> None:
     risk = {"resourceType": "RiskAssessment", "prediction": [{"probabilityDecimal": value}]}
@@ -141,6 +151,7 @@ def test_numbers_compare(value: Number | int, asked: Number | int) -> None:
     assert finds(risk, "probability", f"ne{asked}") is not finds(risk, "probability", f"eq{asked}")
 
 
+@BOUNDED
 @given(NUMBER, URI, CODE, CODE)
 def test_quantities(value: Number | int, system: str, code: str, unit: str) -> None:
     quantity = {"value": value, "system": system, "code": code, "unit": unit}
@@ -152,7 +163,7 @@ def test_quantities(value: Number | int, system: str, code: str, unit: str) -> N
         assert not finds(observation, "value-quantity", f"gt{value}{suffix}")
 
 
-@settings(max_examples=300)
+@BOUNDED
 @given(moments(), st.sampled_from([SEARCHER, IN_MADRID]))
 def test_dates(text: str, searcher: Searcher) -> None:
     period = {"start": text, "end": text}
@@ -164,7 +175,7 @@ def test_dates(text: str, searcher: Searcher) -> None:
             assert not finds(observation, "date", f"{prefix}{text}", searcher), prefix
 
 
-@settings(max_examples=300)
+@BOUNDED
 @given(moments(), moments(), st.sampled_from([SEARCHER, IN_MADRID]))
 def test_prefixes_of_dates_agree(stored: str, asked: str, searcher: Searcher) -> None:
     observation = {"resourceType": "Observation", "effectiveDateTime": stored}
@@ -181,6 +192,7 @@ def test_prefixes_of_dates_agree(stored: str, asked: str, searcher: Searcher) ->
     assert found["eq"] or found["gt"] or found["lt"]
 
 
+@BOUNDED
 @given(moments(first=1, last=9998), st.sampled_from(["", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]))
 def test_any_date_can_be_asked_for(text: str, prefix: str) -> None:
     for searcher in (SEARCHER, IN_MADRID):
@@ -189,25 +201,22 @@ def test_any_date_can_be_asked_for(text: str, prefix: str) -> None:
         assert finds(patient, "birthdate", f"{text[:10]}", searcher)
 
 
+@BOUNDED
 @given(ID)
 def test_ids(id: str) -> None:
     assert SEARCHER.parse("Patient", ("_id", id)).tree == IdMatch((id,))
     assert finds({"resourceType": "Patient", "id": id}, "_id", f"x,{id}")
 
 
+@BOUNDED
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=4), st.sampled_from(",|$"))
 def test_what_is_escaped_is_one_value(parts: list[str], separator: str) -> None:
     assert [unescape(part) for part in split(separator.join(map(escaped, parts)), separator)] == parts
 
 
+@BOUNDED
 @given(st.text(max_size=10), st.text(max_size=10))
 def test_no_two_tokens_share_a_key(system: str, code: str) -> None:
     keys = ParameterKeys("Patient", "identifier")
     assert keys.token(None, f"{system}|{code}") != keys.token(system, code)
     assert keys.token(None, f"{system}|") != keys.system(system)
-
-
-def test_now_is_given() -> None:
-    """`ap` is measured from the moment that the caller says, not from a clock."""
-    assert SEARCHER.parse("Patient", ("birthdate", "ap2014")) == SEARCHER.parse("Patient", ("birthdate", "ap2014"))
-    assert datetime(2024, 1, 1, tzinfo=NOW.tzinfo) == NOW
