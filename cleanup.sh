@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Stops what setup_all.sh started; deletes data only when told to. See --help.
+set -euo pipefail
+# shellcheck source=common.bash
+source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+
+STOP_SECONDS=60
+
+usage() {
+    text "Usage: ./cleanup.sh local [options]
+
+  local       stop the server of this machine and its PostgreSQL
+
+  --data      delete the data too, after asking
+  --dir DIR   folder of the data, if it is not .data in this folder
+  --yes       don't ask
+  --help      this text
+" "Uso: ./cleanup.sh local [opciones]
+
+  local       para el servidor de esta máquina y su PostgreSQL
+
+  --data      borra también los datos, después de preguntar
+  --dir DIR   carpeta de los datos, si no es .data en esta carpeta
+  --yes       no pregunta
+  --help      este texto
+"
+}
+
+stop_server() {
+    local pid waited=0
+    pid=$(server_pid "$data")
+    if [ -z "$pid" ]; then
+        say "No server runs." "No hay ningún servidor en marcha."
+    else
+        kill "$pid"
+        while [ -n "$(server_pid "$data")" ]; do
+            [ "$waited" -lt $((STOP_SECONDS * 4)) ] ||
+                fail 1 "Process $pid does not stop." "El proceso $pid no termina."
+            sleep 0.25
+            waited=$((waited + 1))
+        done
+        say "The server is stopped." "El servidor está parado."
+    fi
+    rm -f "$data/server.pid" "$data/server.port"
+    # A killed server leaves its database running.
+    if [ -x "$REPO/.venv/bin/fhirserver" ]; then
+        env -u FHIR_DATABASE_URL "$REPO/.venv/bin/fhirserver" db stop --data "$data"
+    fi
+}
+
+delete_data() {
+    local answer
+    [ -e "$data/postgres/PG_VERSION" ] ||
+        fail 1 "There is no data of this server in $data." "No hay datos de este servidor en $data."
+    if [ -z "$yes" ]; then
+        [ -t 0 ] || fail 2 "Say --yes to delete $data." "Diga --yes para borrar $data."
+        read -r -p "$(text "Delete all data in $data? [y/N] " "¿Borrar todos los datos de $data? [s/N] ")" answer
+        case $answer in
+        y | Y | yes | s | S | si | sí) ;;
+        *)
+            say "Nothing is deleted." "No se borra nada."
+            return
+            ;;
+        esac
+    fi
+    rm -rf -- "$data"
+    say "$data is deleted." "$data está borrado."
+}
+
+mode='' data=$DEFAULT_DATA delete='' yes=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    local) mode=local ;;
+    --data) delete=1 ;;
+    --dir)
+        [ $# -ge 2 ] || wrong_usage "--dir needs a folder." "--dir necesita una carpeta."
+        data=$2
+        shift
+        ;;
+    --yes) yes=1 ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    *) wrong_usage "Unknown: $1" "Desconocido: $1" ;;
+    esac
+    shift
+done
+[ -n "$mode" ] || wrong_usage "Say what to clean up: local" "Diga qué limpiar: local"
+[ -d "$data" ] || {
+    say "There is nothing in $data." "No hay nada en $data."
+    exit 0
+}
+data=$(cd "$data" && pwd)
+stop_server
+[ -z "$delete" ] || delete_data
