@@ -15,7 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count, islice
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -30,6 +32,7 @@ from fhirserver.storage.repositories.reading import READ
 from fhirserver.storage.repositories.writing import INSERT
 
 _PORT, _CEILING_PORT = 8371, 8372
+_COMMAND = (sys.executable, "-c", "from fhirserver.cli import main; main()")
 
 
 @contextmanager
@@ -116,7 +119,8 @@ async def _crud(table: _Table, seconds: float, clients: int, dsn: str) -> list[s
     print(f"| (bare Starlette + asyncpg read) | {clients} | {bare.rate:,.0f} | | | | | |")
     empty = await hammer(_CEILING_PORT, _for_seconds(seconds / 2, lambda n: Request("GET", "/empty")), clients)
     print(f"| (empty Starlette route) | {clients} | {empty.rate:,.0f} | | | | | |")
-    print(f"| (read statement by asyncpg alone) | {clients} | {await _read_loop(dsn, created, seconds / 2, clients):,.0f} | | | | | |")
+    statements = await _read_loop(dsn, created, seconds / 2, clients)
+    print(f"| (read statement by asyncpg alone) | {clients} | {statements:,.0f} | | | | | |")
     batch = created[: len(created) // 2]
     updates = (Request("PUT", f"/fhir/{t}/{i}", content.replace(b"2024-", b"2023-"), 200) for t, i, content in batch)
     table.row("update", clients, await hammer(_PORT, updates, clients), statement_rate)
@@ -146,7 +150,7 @@ async def _insert_loop(dsn: str, seconds: float, clients: int) -> float:
 
     async def one(pool: "asyncpg.Pool[asyncpg.Record]", number: int) -> None:
         id = f"bench-{number}-{time.time_ns()}"
-        now = __import__("datetime").datetime.now(__import__("datetime").UTC)
+        now = datetime.now(UTC)
         row = (home_bucket(id), "Basic", id, 1, now, False, None, content.decode())
         index = (keys[number % 64], [1], [2.0], [3.0], [4], [5], 6, "", now)
         async with pool.acquire() as connection:
@@ -200,10 +204,12 @@ async def _searches(table: _Table, seconds: float, clients: int) -> None:
         "all: a value nobody has": lambda n: f"Patient?identifier=nobody%7C{n}",
     }
     for name, make in shapes.items():
-        figures = await hammer(
-            _PORT, _for_seconds(seconds / 2, lambda n, make=make: Request("GET", f"/fhir/{make(n)}")), clients
-        )
-        table.row(name, clients, figures)
+        requests = _for_seconds(seconds / 2, partial(_search, make))
+        table.row(name, clients, await hammer(_PORT, requests, clients))
+
+
+def _search(make: Callable[[int], str], number: int) -> Request:
+    return Request("GET", f"/fhir/{make(number)}")
 
 
 def _memory(process: "subprocess.Popen[bytes]") -> list[str]:
@@ -216,16 +222,19 @@ def _memory(process: "subprocess.Popen[bytes]") -> list[str]:
     ]
 
 
+def _load(folders: list[str], dsn: str) -> None:
+    """Load transaction bundles by the command, and print what it says."""
+    start = time.perf_counter()
+    environment = os.environ | {"FHIR_DATABASE_URL": dsn}
+    done = subprocess.run([*_COMMAND, "load", *folders], env=environment, capture_output=True, text=True, check=False)
+    last = " ".join(done.stdout.splitlines()[-2].split())
+    print(f"Transaction load: {last} (with the start of processes {time.perf_counter() - start:.1f} s)\n")
+
+
 async def _measure(arguments: argparse.Namespace, dsn: str) -> None:
     environment = {"FHIR_DATABASE_URL": dsn, "FHIR_BENCH_DSN": dsn, "FHIR_OBSERVABILITY__LOG_LEVEL": "INFO"}
     command = [sys.executable, "-m", "uvicorn", "bench.ceiling:app", "--port", str(_CEILING_PORT)]
-    serve = [sys.executable, "-c", "from fhirserver.cli import main; main()", "serve", "--port", str(_PORT)]
-    if arguments.synthea:
-        start = time.perf_counter()
-        load = [*serve[:3], "load", *arguments.synthea]
-        done = subprocess.run(load, env=os.environ | environment, capture_output=True, text=True, check=False)
-        print(f"Transaction load: {' '.join(done.stdout.split(chr(10))[-3].split())}"
-              f" (with start of processes {time.perf_counter() - start:.1f} s)\n")  # fmt: skip
+    serve = [*_COMMAND, "serve", "--port", str(_PORT)]
     workers = str(arguments.workers)
     with _process(*serve, "--workers", workers, environment=environment) as server:
         print(f"Start until the first answer: {await _ready(_PORT, '/health/ready'):.2f} s\n")
@@ -240,6 +249,12 @@ async def _measure(arguments: argparse.Namespace, dsn: str) -> None:
         print(f"\nMemory: {', '.join(_memory(server))}")
 
 
+def _prepare(arguments: argparse.Namespace, dsn: str) -> None:
+    upgrade(dsn)
+    if arguments.synthea:
+        _load(arguments.synthea, dsn)
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -250,7 +265,7 @@ def main() -> None:
     parser.add_argument("--database", help="postgresql://… instead of an embedded one")
     arguments = parser.parse_args()
     if arguments.database:
-        upgrade(arguments.database)
+        _prepare(arguments, arguments.database)
         asyncio.run(_measure(arguments, arguments.database))
         return
     with tempfile.TemporaryDirectory(prefix="fhirserver-bench-") as folder:
@@ -258,7 +273,7 @@ def main() -> None:
         embedded = EmbeddedPostgres(Path(folder))
         dsn = embedded.start()
         try:
-            upgrade(dsn)
+            _prepare(arguments, dsn)
             asyncio.run(_measure(arguments, dsn))
         finally:
             embedded.stop()

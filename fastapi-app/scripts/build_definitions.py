@@ -59,9 +59,7 @@ def build(package: dict[str, list[Json]]) -> dict[str, Json | list[Json]]:
     for name, parameters in _search_parameters(package["SearchParameter"], resource_types).items():
         members[f"search/{name}.json"] = parameters
     members["index.json"] = {
-        "types": {
-            name: [type_["kind"], type_["abstract"], type_["base"]] for name, type_ in sorted(types.items())
-        }
+        "types": {name: [type_["kind"], type_["abstract"], type_["base"]] for name, type_ in sorted(types.items())}
     }
     members["compartments.json"] = [
         _compartment(definition)
@@ -173,9 +171,7 @@ def _element_type(type_: Json) -> Json:
 
 
 def _constraint_place(constraint: Json, constraints: list[Json]) -> int:
-    kept: Json = {
-        key: constraint[key] for key in ("key", "severity", "human", "expression") if key in constraint
-    }
+    kept: Json = {key: constraint[key] for key in ("key", "severity", "human", "expression") if key in constraint}
     if kept not in constraints:
         constraints.append(kept)
     return constraints.index(kept)

@@ -8,6 +8,7 @@ from pathlib import Path
 from secrets import randbelow
 
 import asyncpg
+import httpx
 import pytest
 
 from fhirserver.access.policy import Unrestricted
@@ -21,6 +22,7 @@ from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.migrate import upgrade
 from fhirserver.storage.unit_of_work import PostgresStore
+from fhirserver.web.app import build_app
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -141,3 +143,18 @@ def server(definitions: Definitions, store: PostgresStore) -> Server:
 @pytest.fixture
 def call() -> Call:
     return Call("http://test/fhir", "test", Unrestricted())
+
+
+class _Checks:
+    async def problems(self) -> dict[str, str | None]:
+        return {"database": None}
+
+
+@pytest.fixture
+async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole application, in this process."""
+    app = build_app(server, health_checks=_Checks(), software_version="test")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Content-Type": "application/fhir+json"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/fhir", headers=headers) as client:
+        yield client

@@ -54,9 +54,10 @@ def date_interval(text: str, zone: tzinfo) -> tuple[float, float]:
         last = _before(start)
         return last, last
     if fraction:
-        low = start + float("0." + fraction)
-        # Finer than a microsecond, both ends are the same instant.
-        return low, max(low, start + _fraction_end(fraction))
+        # Finer than a microsecond, both ends are the same instant; where floats are coarse, they stay in the second.
+        end = _before(start + 1)
+        low = min(start + float("0." + fraction), end)
+        return low, max(low, min(start + _fraction_end(fraction), end))
     return start, _before(start + (1 if second else 60))
 
 

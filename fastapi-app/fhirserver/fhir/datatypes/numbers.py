@@ -23,14 +23,11 @@ def implied_range(text: str) -> tuple[float, float]:
         raise ValueError(f"not a number: {text!r}")
     fraction, exponent = match.groups()
     digits = len(fraction) if fraction else 0
-    if exponent is None and digits < 32:
-        half = _HALVES[digits]
-    else:
-        half = Decimal((0, (5,), int(exponent or 0) - digits - 1))
+    half = _HALVES[digits] if exponent is None and digits < 32 else Decimal((0, (5,), int(exponent or 0) - digits - 1))
     number = Decimal(text)
     low = float(_EXACT.subtract(number, half))
     high = float(_EXACT.add(number, half))
     if not (isfinite(low) and isfinite(high)):
         raise ValueError(f"number out of range: {text[:40]!r}")
-    # Very long fractions have an interval narrower than the floats around it.
-    return low, max(low, nextafter(high, -inf))
+    # With many digits the interval is narrower than the floats around it; the number itself is always in.
+    return low, max(float(number), nextafter(high, -inf))

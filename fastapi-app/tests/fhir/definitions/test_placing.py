@@ -36,7 +36,7 @@ def test_placing(
 
 def test_how_many_types_are_placed_with_a_patient(definitions: Definitions) -> None:
     placed = [name for name in definitions.resource_types if definitions.placing_element(name)]
-    assert len(placed) == 58
+    assert len(placed) == 61
     for name in placed:
         element = definitions.type(name).elements[definitions.placing_element(name) or ""]
         assert element.max == 1

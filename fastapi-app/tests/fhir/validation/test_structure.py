@@ -97,7 +97,7 @@ def test_valid(validator: Validator, text: str, reason: str) -> None:
          [("structure", "Patient.name[0].given")], "arrays of different lengths"),
         (PATIENT + ',"name":[{"given":["a",null],"_given":[null,null]}]}',
          [("structure", "Patient.name[0].given[1]")] * 2, "null in both"),
-        (PATIENT + ',"name":[{"_given":{"id":"x"}}]}', [("structure", "Patient.name[0].given")], "one for many"),
+        (PATIENT + ',"name":[{"_given":{"id":"x"}}]}', [("structure", "Patient.name[0]._given")], "one for many"),
         (PATIENT + ',"deceasedBoolean":true,"deceasedDateTime":"2020"}',
          [("structure", "Patient.deceasedBoolean")], "two types at once"),
         (PATIENT + ',"deceasedBoolean":true,"_deceasedDateTime":{"id":"a"}}',
@@ -157,7 +157,7 @@ def test_invalid(validator: Validator, text: str, expected: list[tuple[str, str]
         ({"deceased": True}, "deceased must have its type in its name, for example deceasedBoolean"),
         ({"first": "a"}, "first is not an element of Patient"),
         ({"name": {}}, "name must be an array, not an object"),
-        ({"a\nb" * 50: 1}, "'a\\nba\\nba\\nba\\nba\\nba\\nba\\nba\\nba\\nba\\nba\\nba\\nba\\nba\\nba… is not an element of Patient"),
+        ({"a\nb" * 50: 1}, ascii("a\nb" * 50)[:60] + "… is not an element of Patient"),
     ],
 )  # fmt: skip
 def test_words(validator: Validator, resource: dict[str, Any], diagnostics: str) -> None:

@@ -36,7 +36,8 @@ CREATE INDEX resource_strings ON resource USING gin (strings gin_trgm_ops) WHERE
 CREATE INDEX resource_by_id ON resource (resource_type, id) WHERE content IS NOT NULL;
 CREATE INDEX resource_by_last_updated ON resource (resource_type, last_updated, id);
 CREATE INDEX resource_by_time ON resource (last_updated);
-CREATE INDEX resource_by_sort_date ON resource (resource_type, sort_date DESC NULLS LAST, id DESC) WHERE content IS NOT NULL;
+CREATE INDEX resource_by_sort_date ON resource (resource_type, sort_date DESC NULLS LAST, id DESC)
+    WHERE content IS NOT NULL;
 CREATE INDEX resource_by_self_key ON resource (self_key) WHERE content IS NOT NULL;
 
 CREATE TABLE resource_history (
