@@ -12,7 +12,7 @@ usage() {
   local       stop the server of this machine and its PostgreSQL
 
   --data      delete the data too, after asking
-  --dir DIR   folder of the data, if it is not .data in this folder
+  --dir DIR   folder of the data, if it is not $DEFAULT_DATA
   --yes       don't ask
   --help      this text
 " "Uso: ./cleanup.sh local [opciones]
@@ -20,7 +20,7 @@ usage() {
   local       para el servidor de esta máquina y su PostgreSQL
 
   --data      borra también los datos, después de preguntar
-  --dir DIR   carpeta de los datos, si no es .data en esta carpeta
+  --dir DIR   carpeta de los datos, si no es $DEFAULT_DATA
   --yes       no pregunta
   --help      este texto
 "
@@ -63,8 +63,12 @@ delete_data() {
             ;;
         esac
     fi
-    rm -rf -- "$data"
-    say "$data is deleted." "$data está borrado."
+    # Nothing else that may be in the folder.
+    rm -rf -- "$data"/postgres "$data"/postgres.new "$data"/postgres.log "$data"/server.log "$data"/programs-* \
+        "$data"/socket "$data"/socket-folder "$data"/lock "$data"/users
+    rmdir "$data" 2>/dev/null ||
+        say "$data stays, as there are other files in it." "$data se conserva, porque contiene otros ficheros."
+    say "The data is deleted." "Los datos están borrados."
 }
 
 mode='' data=$DEFAULT_DATA delete='' yes=''

@@ -4,6 +4,16 @@
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 APP=$REPO/fastapi-app
 DEFAULT_DATA=$REPO/.data
+if [ "$(id -u)" = 0 ]; then
+    # PostgreSQL does not run as root, and its account may not be able to enter this folder (/root, say).
+    folder=$REPO
+    while [ "$folder" != / ]; do
+        if [ -z "$(find "$folder" -prune -perm -001)" ]; then
+            DEFAULT_DATA=/var/lib/fhirserver
+        fi
+        folder=$(dirname "$folder")
+    done
+fi
 
 case "${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}" in
 es*) SPANISH=1 ;;
@@ -68,9 +78,14 @@ make_environment() {
 
 # server_pid DATA: the process id of the server of this data folder; nothing if none runs
 server_pid() {
-    local pid
-    pid=$(cat "$1/server.pid" 2>/dev/null) || return 0
-    if ps -o args= -p "$pid" 2>/dev/null | grep -q 'fhirserver serve'; then
-        printf '%s' "$pid"
+    local pid command
+    pid=$(cat "$1/server.pid" 2>/dev/null) && [ -n "$pid" ] || return 0
+    if [ -r "/proc/$pid/cmdline" ]; then # small systems have no ps
+        command=$(tr '\0' ' ' <"/proc/$pid/cmdline")
+    else
+        command=$(ps -ww -o args= -p "$pid" 2>/dev/null) || return 0
     fi
+    case $command in
+    *'fhirserver serve'*) printf '%s' "$pid" ;;
+    esac
 }

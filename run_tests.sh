@@ -43,16 +43,13 @@ code() {
     step "ruff format" "$bin/ruff" format --check .
     step "mypy" "$bin/mypy"
     step "import contracts" "$bin/lint-imports" --no-logo
-    if command -v shellcheck >/dev/null 2>&1; then
-        step "shellcheck" shellcheck -x "$REPO"/*.sh "$REPO"/common.bash "$REPO"/.ci/run
-    else
-        say "shellcheck is not installed: the scripts are not checked." "shellcheck no está instalado: los scripts no se comprueban."
+    step "shellcheck" "$bin/shellcheck" -x -P "$REPO" "$REPO"/*.sh "$REPO"/common.bash "$REPO"/.ci/run
+    if [ ${#failed[@]} -gt 0 ]; then
+        printf '\n'
+        say "These checks failed: ${failed[*]}" "Fallaron estas comprobaciones: ${failed[*]}" >&2
     fi
     step "pytest" "$bin/python" -m pytest ${database:+--database "$database"} "$@"
-    if [ ${#failed[@]} -gt 0 ]; then
-        say "Failed: ${failed[*]}" "Fallaron: ${failed[*]}" >&2
-        exit 1
-    fi
+    [ ${#failed[@]} -eq 0 ] || exit 1
 }
 
 database='' mode=''

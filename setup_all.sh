@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=common.bash
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
-READY_SECONDS=120
+READY_SECONDS=300
 
 usage() {
     text "Usage: ./setup_all.sh [local] [options]
@@ -12,7 +12,7 @@ usage() {
   local           a server on this machine, with a PostgreSQL of its own
 
   --port N        port to listen on (8000)
-  --data DIR      folder for data and logs (.data in this folder)
+  --data DIR      folder for data and logs ($DEFAULT_DATA)
   --sample N      number of sample patients to load, 0 to 10 (10)
   --workers N     number of server processes (1)
   --help          this text
@@ -23,7 +23,7 @@ Without arguments it asks. It can be repeated: what is there stays.
   local           un servidor en esta máquina, con su propio PostgreSQL
 
   --port N        puerto en el que escucha (8000)
-  --data DIR      carpeta de datos y registros (.data en esta carpeta)
+  --data DIR      carpeta de datos y registros ($DEFAULT_DATA)
   --sample N      número de pacientes de ejemplo que se cargan, de 0 a 10 (10)
   --workers N     número de procesos del servidor (1)
   --help          este texto
@@ -56,22 +56,28 @@ PYTHON
 }
 
 start_server() {
-    local log=$data/server.log waited=0
+    local log=$data/server.log begin=$SECONDS apart=()
     if fetch "http://127.0.0.1:$port/health/live" >/dev/null; then
         fail 1 "Port $port is in use; choose another one with --port." "El puerto $port está ocupado; elija otro con --port."
     fi
     say "Starting the server …" "Iniciando el servidor …"
-    setsid "$REPO/.venv/bin/fhirserver" serve --port "$port" --workers "$workers" --data "$data" \
+    if command -v setsid >/dev/null; then apart=(setsid); fi # macOS has none
+    ${apart[@]+"${apart[@]}"} nohup "$REPO/.venv/bin/fhirserver" serve --port "$port" --workers "$workers" --data "$data" \
         >>"$log" 2>&1 </dev/null &
     echo $! >"$data/server.pid"
     echo "$port" >"$data/server.port"
     until fetch "http://127.0.0.1:$port/health/ready" >/dev/null; do
-        if [ -z "$(server_pid "$data")" ] || [ "$waited" -ge "$READY_SECONDS" ]; then
+        if ! kill -0 "$!" 2>/dev/null; then
+            rm -f "$data/server.pid" "$data/server.port"
             tail -n 20 "$log" >&2
             fail 1 "The server did not start. The log is $log." "El servidor no se inició. El registro es $log."
         fi
-        sleep 0.5
-        waited=$((waited + 1))
+        if [ $((SECONDS - begin)) -ge "$READY_SECONDS" ]; then
+            tail -n 20 "$log" >&2
+            fail 1 "The server is still not ready; it goes on trying. The log is $log." \
+                "El servidor aún no está listo; sigue intentándolo. El registro es $log."
+        fi
+        sleep 0.2
     done
 }
 

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,7 +15,7 @@ from fhirserver.fhir.outcomes import FhirError
 from fhirserver.jobs.load.run import Report, load
 from fhirserver.jobs.load.take_in import Taken
 from fhirserver.main import SOFTWARE_VERSION, OpenServer
-from fhirserver.observability.metrics import prepare
+from fhirserver.observability.metrics import shared_by_workers
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage import migrate
 from fhirserver.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -61,20 +61,14 @@ def _data_dir(given: Path | None) -> Path:
 
 @contextmanager
 def _database(settings: Settings, data: Path | None) -> Iterator[str]:
-    """The DSN of the database to use, with the newest schema; an embedded one is stopped if it was started here."""
+    """The DSN of the database to use, with the newest schema; an embedded one is stopped by the last that uses it."""
     if settings.dsn is not None:
         migrate.upgrade(settings.dsn)
         yield settings.dsn
         return
-    embedded = EmbeddedPostgres(_data_dir(data))
-    was_running = embedded.running()
-    dsn = embedded.start()
-    try:
+    with EmbeddedPostgres(_data_dir(data)).used() as dsn:
         migrate.upgrade(dsn)
         yield dsn
-    finally:
-        if not was_running:
-            embedded.stop()
 
 
 @app.command()
@@ -86,10 +80,8 @@ def serve(
 ) -> None:
     """Run the server until it is stopped by SIGTERM or Ctrl-C."""
     settings = load_settings()
-    with _database(settings, data) as dsn:
+    with _database(settings, data) as dsn, shared_by_workers() if workers > 1 else nullcontext():
         os.environ["FHIR_DATABASE_URL"] = dsn
-        if workers > 1:
-            prepare()
         # uvicorn raises the signal again when it is done, which would end this process before the database is.
         signal.signal(signal.SIGTERM, lambda *_: None)
         signal.signal(signal.SIGINT, lambda *_: None)
@@ -193,8 +185,8 @@ def db_upgrade(data: DataDir = None) -> None:
 def db_current(data: DataDir = None) -> None:
     """Print the version of the schema."""
     settings = load_settings()
-    dsn = settings.dsn or EmbeddedPostgres(_data_dir(data)).start()
-    print(migrate.current(dsn) or "empty")
+    with nullcontext(settings.dsn) if settings.dsn else EmbeddedPostgres(_data_dir(data)).used() as dsn:
+        print(migrate.current(dsn) or "empty")
 
 
 @db.command("stop")

@@ -1,6 +1,10 @@
 """Composition root: settings → definitions, storage → server → application."""
 
+import asyncio
+import multiprocessing
+import os
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -107,6 +111,16 @@ class _Health:
         return {"database": None}
 
 
+async def _end_with_parent() -> None:
+    """End this worker when the process that started it is gone: nobody else would, and it holds the port."""
+    parent = multiprocessing.parent_process()
+    while parent is not None:
+        await asyncio.sleep(1)
+        if not parent.is_alive():
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+
+
 def create_app() -> FastAPI:
     """The application of a worker process, set up by its environment. Exits with one line if that is wrong."""
     try:
@@ -122,7 +136,9 @@ def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await store.open()
+        orphaned = asyncio.create_task(_end_with_parent())
         yield
+        orphaned.cancel()
         await pool.close()
 
     return build_app(

@@ -1,11 +1,22 @@
 """Settings, from environment variables that begin with `FHIR_`. Read once, by `main` and `cli`, and nowhere else."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSetting
 
 
 class SettingsError(Exception):
@@ -16,6 +27,19 @@ class SettingsError(Exception):
         self.lines = lines
 
 
+def _postgresql(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("begins with postgresql://")
+    try:
+        urlsplit(url).port  # noqa: B018
+    except ValueError as error:
+        raise ValueError("has a port that is not a number") from error
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_postgresql)]
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,17 +47,10 @@ class _Group(BaseModel):
 class DatabaseSettings(_Group):
     """`url`: `postgresql://…`; without it the server runs a PostgreSQL of its own in `FHIR_DATA_DIR`."""
 
-    url: str | None = None
+    url: DatabaseUrl | None = None
     pool_size: int = Field(10, ge=1, le=500)
     pool_timeout_seconds: float = Field(15.0, gt=0)
     statement_timeout_ms: int = Field(30_000, ge=0)
-
-    @field_validator("url")
-    @classmethod
-    def _postgresql(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("postgresql://", "postgres://")):
-            raise ValueError("begins with postgresql://")
-        return url
 
 
 class ServerSettings(_Group):
@@ -58,6 +75,12 @@ class SearchSettings(_Group):
     max_includes: int = Field(1000, ge=1)
     time_zone: str = "UTC"
 
+    @model_validator(mode="after")
+    def _default_within_max(self) -> Self:
+        if self.default_count > self.max_count:
+            raise ValueError("default_count is more than max_count")
+        return self
+
     @field_validator("time_zone")
     @classmethod
     def _known(cls, name: str) -> str:
@@ -79,27 +102,22 @@ class LimitSettings(_Group):
 class ObservabilitySettings(_Group):
     """What is logged, and how."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
 
 class Settings(BaseSettings):
     """All settings. `FHIR_DATABASE__POOL_SIZE=20` sets `database.pool_size`; `FHIR_DATABASE_URL` is the URL too."""
 
-    model_config = SettingsConfigDict(env_prefix="FHIR_", env_nested_delimiter="__", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FHIR_", env_nested_delimiter="__", env_ignore_empty=True, frozen=True)
 
-    database_url: str | None = None
+    database_url: DatabaseUrl | None = None
     data_dir: Path | None = None
     database: DatabaseSettings = DatabaseSettings()
     server: ServerSettings = ServerSettings()
     search: SearchSettings = SearchSettings()
     limits: LimitSettings = LimitSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgresql(cls, url: str | None) -> str | None:
-        return DatabaseSettings(url=url).url
 
     @property
     def dsn(self) -> str | None:
@@ -111,6 +129,8 @@ def load_settings() -> Settings:
     """The settings of this process. Raises SettingsError with a line for each that is wrong."""
     try:
         return Settings()
+    except UnreadableSetting as error:
+        raise SettingsError([f"FHIR_…: {error}"]) from error
     except ValidationError as error:
         raise SettingsError(
             [

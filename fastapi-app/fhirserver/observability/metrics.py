@@ -1,13 +1,16 @@
 """Metrics for Prometheus. None of them has a label that could name a patient.
 
 With several workers each process writes its values to files of a folder that `PROMETHEUS_MULTIPROC_DIR` names;
-`prepare` makes it before the workers start, and `render` adds the processes up.
+`shared_by_workers` makes it before they start, and `render` adds the processes up.
 """
 
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -30,15 +33,24 @@ _pool_in_use = Gauge("fhir_pool_connections_in_use", "Database connections lent 
 _pool_size = Gauge("fhir_pool_connections_max", "Database connections there may be", multiprocess_mode="livesum")
 
 
-def prepare() -> None:
-    """Make a new folder for the values of several processes. Call it before they start."""
+@contextmanager
+def shared_by_workers() -> Iterator[None]:
+    """A folder for the values of several processes, for the time of the block. They have to start within it."""
     os.environ[_FOLDER] = tempfile.mkdtemp(prefix="fhirserver-metrics-")
+    try:
+        yield
+    finally:
+        shutil.rmtree(os.environ.pop(_FOLDER), ignore_errors=True)
 
 
-def process_ended(pid: int) -> None:
-    """Forget the gauges of a worker that is gone."""
-    if _FOLDER in os.environ:
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+def _forget_dead_workers() -> None:
+    """Take out the gauges of workers that are gone; a killed one can't do it itself."""
+    for file in Path(os.environ[_FOLDER]).glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=1024)
@@ -51,6 +63,8 @@ def observe_request(interaction: str, status: int, seconds: float) -> None:
     count, observe = _request_children(interaction, status)
     count()
     observe(seconds)
+    if _FOLDER in os.environ:  # another worker may be the one that is asked for metrics
+        _report_pool()
 
 
 @lru_cache(maxsize=256)
@@ -64,22 +78,28 @@ def observe_statement(name: str, seconds: float) -> None:
 
 
 def watch_pool(usage: Callable[[], tuple[int, int]]) -> None:
-    """Report what this gives, connections in use and their maximum, whenever metrics are read."""
+    """Report what this gives: connections in use, and their maximum."""
     global _usage
     _usage = usage
+    _report_pool()
 
 
 _usage: Callable[[], tuple[int, int]] | None = None
 
 
-def render() -> tuple[bytes, str]:
-    """All metrics as text, and its content type."""
+def _report_pool() -> None:
     if _usage is not None:
         in_use, size = _usage()
         _pool_in_use.set(in_use)
         _pool_size.set(size)
+
+
+def render() -> tuple[bytes, str]:
+    """All metrics as text, and its content type."""
+    _report_pool()
     registry = REGISTRY
     if _FOLDER in os.environ:
+        _forget_dead_workers()
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -8,12 +8,13 @@ a Unix socket in a folder that only its owner can enter, and on no network. What
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -29,6 +30,7 @@ _START_SECONDS = 600
 _ATTEMPTS = 60
 _ACCEPTS, _REJECTS = 0, 1  # what pg_isready returns while a server runs, or starts or stops
 _LONGEST_SOCKET = 100
+_PLAIN = re.compile(r"[A-Za-z0-9_/.+-]+")  # lists of socket folders and of hosts have commas and quotes of their own
 _CONFIGURATION = """
 listen_addresses = ''
 max_connections = 200
@@ -75,8 +77,30 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"can't run PostgreSQL in {self._data_dir}: {error}") from error
         return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket), safe='/')}"
 
+    @contextmanager
+    def used(self) -> Iterator[str]:
+        """Its DSN, for the time of the block. The last of all processes that use it so stops it, even after kills.
+
+        Raises EmbeddedPostgresError.
+        """
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+            users = (self._data_dir / "users").open("w")
+        except OSError as error:
+            raise EmbeddedPostgresError(f"can't use {self._data_dir}: {error}") from error
+        with users:
+            fcntl.flock(users, fcntl.LOCK_SH)
+            try:
+                yield self.start()
+            finally:
+                with suppress(BlockingIOError):  # another process uses it too
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    self.stop()
+
     def stop(self) -> None:
         """Stop it if it runs, when all that is under way is done or rolled back."""
+        if not self._cluster.exists():
+            return
         with self._lock():
             if self.running():
                 self._run(self._account(), "pg_ctl", "-w", "-t", str(_START_SECONDS), "-m", "fast", "stop")
@@ -134,10 +158,10 @@ class EmbeddedPostgres:
     def _socket_folder(self, account: pwd.struct_passwd | None) -> Path:
         """A folder that only the account may enter, with a path that is short enough for a socket."""
         folder = self._data_dir / "socket"
-        if len(str(folder)) > _LONGEST_SOCKET:
+        if len(os.fsencode(folder)) > _LONGEST_SOCKET or not _PLAIN.fullmatch(str(folder)):
             known = self._data_dir / "socket-folder"
-            if not (known.exists() and Path(known.read_text()).is_dir()):
-                known.write_text(tempfile.mkdtemp(prefix="fhirserver-"))
+            if not (known.exists() and _belongs(account, Path(known.read_text()))):
+                known.write_text(tempfile.mkdtemp(prefix="fhirserver-", dir="/tmp"))
             folder = Path(known.read_text())
         folder.mkdir(mode=0o700, exist_ok=True)
         if account is not None:
@@ -151,8 +175,6 @@ class EmbeddedPostgres:
         made.mkdir(mode=0o700)
         if account is not None:
             os.chown(made, account.pw_uid, account.pw_gid)
-            self._log.touch()
-            os.chown(self._log, account.pw_uid, account.pw_gid)
         self._run(
             account, "initdb", "--encoding=UTF8", "--locale=C", "--auth=trust", "--data-checksums", "-U", USER,
             cluster=made,
@@ -172,14 +194,29 @@ class EmbeddedPostgres:
     def _launch(self, account: pwd.struct_passwd | None) -> None:
         """Start the server. What a killed one left running ends by itself within moments; until then it is in use."""
         was_killed = (self._cluster / "postmaster.pid").exists()
+        self._log.touch()
+        if account is not None:
+            os.chown(self._log, account.pw_uid, account.pw_gid)
+        earlier = self._log.stat().st_size
         for attempt in range(_ATTEMPTS):
             try:
                 self._run(account, "pg_ctl", "-w", "-t", str(_START_SECONDS), "-l", str(self._log), "start")
                 return
-            except EmbeddedPostgresError:
+            except EmbeddedPostgresError as error:
                 if not was_killed or attempt == _ATTEMPTS - 1:
-                    raise
+                    raise EmbeddedPostgresError(self._reason(earlier) or str(error)) from error
                 time.sleep(0.5)
+
+    def _reason(self, earlier: int) -> str | None:
+        """What the log says after `earlier` bytes, of why the server did not start."""
+        with self._log.open("rb") as file:
+            file.seek(earlier)
+            lines = file.read().decode(errors="replace").splitlines()
+        for line in reversed(lines):
+            if "FATAL:" in line or "could not" in line:
+                reason = line.partition("FATAL:")[2].strip() or line
+                return f"PostgreSQL did not start: {reason}; the log is {self._log}"
+        return None
 
     def _create_database(self, account: pwd.struct_passwd | None, socket: Path) -> None:
         found = self._call(
@@ -219,6 +256,13 @@ class EmbeddedPostgres:
             )
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
+
+
+def _belongs(account: pwd.struct_passwd | None, folder: Path) -> bool:
+    """Whether the folder is still the one that was made, and not one that another user put in its place."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return folder.stat().st_uid == (account.pw_uid if account else os.geteuid())
 
 
 def _reaches(account: pwd.struct_passwd, program: Path) -> bool:

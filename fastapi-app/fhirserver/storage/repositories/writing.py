@@ -13,7 +13,7 @@ from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
 from fhirserver.storage.statements import Statement, Statements
 
-_COLUMNS = (
+COLUMNS = (
     "bucket",
     "resource_type",
     "id",
@@ -42,18 +42,18 @@ _HISTORY_COLUMNS = (
     "deleted",
     "content",
 )
-_VALUES = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+_VALUES = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 _AT = "bucket = $1 AND resource_type = $2 AND id = $3"
 _GUARD = f"{_AT} AND version_id = $18 AND forward_to IS NULL"
 
-INSERT = Statement("insert", f"INSERT INTO resource ({', '.join(_COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING")
+INSERT = Statement("insert", f"INSERT INTO resource ({', '.join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING")
 REPLACE = Statement(
     "replace",
     "WITH old AS (INSERT INTO resource_history"
     f" SELECT bucket, resource_type, id, version_id, last_updated, $5, deleted, content FROM resource WHERE {_GUARD}"
     " ON CONFLICT DO NOTHING RETURNING 1)"
-    f" UPDATE resource SET ({', '.join(_COLUMNS[3:])})"
-    f" = ROW({', '.join(f'${number}' for number in range(4, len(_COLUMNS) + 1))}) WHERE {_GUARD}",
+    f" UPDATE resource SET ({', '.join(COLUMNS[3:])})"
+    f" = ROW({', '.join(f'${number}' for number in range(4, len(COLUMNS) + 1))}) WHERE {_GUARD}",
 )
 LOCK_HOME = Statement("lock_home", f"SELECT forward_to, version_id FROM resource WHERE {_AT} FOR UPDATE")
 TAKE = Statement(
@@ -141,7 +141,7 @@ async def _write_many(statements: Statements, changes: Sequence[NewVersion]) -> 
             raise WriteConflict
     if fresh:
         try:
-            await statements.copy("copy", "resource", _COLUMNS, fresh)
+            await statements.copy("copy", "resource", COLUMNS, fresh)
         except asyncpg.UniqueViolationError as error:
             raise WriteConflict from error
 
@@ -212,7 +212,7 @@ def _forward(version: StoredResource, home: int) -> tuple[Any, ...]:
 
 
 def _row(change: NewVersion) -> tuple[Any, ...]:
-    """The values of `_COLUMNS`."""
+    """The values of `COLUMNS`."""
     version, entry = change.version, change.entry
     head = (
         version.bucket,
