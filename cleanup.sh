@@ -53,7 +53,6 @@ delete_data() {
     [ -e "$data/postgres/PG_VERSION" ] ||
         fail 1 "There is no data of this server in $data." "No hay datos de este servidor en $data."
     if [ -z "$yes" ]; then
-        [ -t 0 ] || fail 2 "Say --yes to delete $data." "Diga --yes para borrar $data."
         read -r -p "$(text "Delete all data in $data? [y/N] " "¿Borrar todos los datos de $data? [s/N] ")" answer
         case $answer in
         y | Y | yes | s | S | si | sí) ;;
@@ -95,6 +94,9 @@ done
     say "There is nothing in $data." "No hay nada en $data."
     exit 0
 }
-data=$(cd "$data" && pwd)
+data=$(cd "$data" && pwd -P)
+if [ -n "$delete" ] && [ -z "$yes" ] && [ ! -t 0 ]; then # before anything is stopped
+    fail 2 "Say --yes to delete $data." "Diga --yes para borrar $data."
+fi
 stop_server
 [ -z "$delete" ] || delete_data

@@ -1,7 +1,7 @@
 # Shared by setup_all.sh, run_tests.sh and cleanup.sh: language, messages, Python environments. To be sourced.
 # shellcheck shell=bash disable=SC2034
 
-REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 APP=$REPO/fastapi-app
 DEFAULT_DATA=$REPO/.data
 if [ "$(id -u)" = 0 ]; then
@@ -61,14 +61,21 @@ find_python() {
 
 # make_environment DIR REQUIREMENTS: a virtual environment with exactly what the lock file lists, and the server
 make_environment() {
-    local folder=$1 lock=$2 python stamp
-    stamp=$(cat "$lock" "$APP/pyproject.toml" | cksum)
-    if [ -x "$folder/bin/fhirserver" ] && [ "$(cat "$folder/installed" 2>/dev/null)" = "$stamp" ]; then
+    local folder=$1 lock=$2 python stamp installed clear=()
+    stamp="$(cat "$lock" "$APP/pyproject.toml" | cksum) $folder"
+    installed=$(cat "$folder/installed" 2>/dev/null) || installed=''
+    if [ -x "$folder/bin/fhirserver" ] && [ "$installed" = "$stamp" ]; then
         return
     fi
     python=$(find_python) || exit 1
     say "Installing into $folder …" "Instalando en $folder …"
-    "$python" -m venv "$folder"
+    case $installed in
+    '' | *" $folder") ;;
+    *) clear=(--clear) ;; # its programs name the folder where it was made
+    esac
+    "$python" -m venv ${clear[@]+"${clear[@]}"} "$folder" ||
+        fail 1 "No virtual environment could be made; see the message above." \
+            "No se pudo crear el entorno virtual; vea el mensaje anterior."
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
         fail 1 "The installation failed; see pip's message above." "La instalación falló; vea el mensaje de pip."
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -e "$APP" ||
@@ -76,7 +83,7 @@ make_environment() {
     printf '%s' "$stamp" >"$folder/installed"
 }
 
-# server_pid DATA: the process id of the server of this data folder; nothing if none runs
+# server_pid DATA: the process id of the server that was started with this data folder; nothing if none runs
 server_pid() {
     local pid command
     pid=$(cat "$1/server.pid" 2>/dev/null) && [ -n "$pid" ] || return 0
@@ -85,7 +92,7 @@ server_pid() {
     else
         command=$(ps -ww -o args= -p "$pid" 2>/dev/null) || return 0
     fi
-    case $command in
-    *'fhirserver serve'*) printf '%s' "$pid" ;;
+    case "$command " in
+    *"fhirserver serve "*"--data $1 "*) printf '%s' "$pid" ;;
     esac
 }

@@ -34,7 +34,7 @@ Sin argumentos, pregunta. Se puede repetir: lo que ya existe se conserva.
 
 # number NAME VALUE LOWEST HIGHEST
 number() {
-    if ! [[ $2 =~ ^[0-9]{1,6}$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
+    if ! [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
         wrong_usage "$1 takes a number from $3 to $4, not '$2'." "$1 requiere un número de $3 a $4, no '$2'."
     fi
 }
@@ -56,7 +56,7 @@ PYTHON
 }
 
 start_server() {
-    local log=$data/server.log begin=$SECONDS apart=()
+    local log=$data/server.log apart=()
     if fetch "http://127.0.0.1:$port/health/live" >/dev/null; then
         fail 1 "Port $port is in use; choose another one with --port." "El puerto $port está ocupado; elija otro con --port."
     fi
@@ -66,8 +66,14 @@ start_server() {
         >>"$log" 2>&1 </dev/null &
     echo $! >"$data/server.pid"
     echo "$port" >"$data/server.port"
+    wait_ready "$!"
+}
+
+# wait_ready PID: until the server answers that it is ready; the end if it does not get there
+wait_ready() {
+    local log=$data/server.log begin=$SECONDS
     until fetch "http://127.0.0.1:$port/health/ready" >/dev/null; do
-        if ! kill -0 "$!" 2>/dev/null; then
+        if ! kill -0 "$1" 2>/dev/null; then
             rm -f "$data/server.pid" "$data/server.port"
             tail -n 20 "$log" >&2
             fail 1 "The server did not start. The log is $log." "El servidor no se inició. El registro es $log."
@@ -85,16 +91,21 @@ load_sample() {
     local files=("$APP"/sample/*Information*.json.gz) patients=("$APP"/sample/patient-*.json.gz)
     [ "$sample" -gt 0 ] || return 0
     say "Loading $sample sample patients …" "Cargando $sample pacientes de ejemplo …"
-    "$REPO/.venv/bin/fhirserver" load --data "$data" "${files[@]}" "${patients[@]:0:$sample}" | tail -n 2
+    "$REPO/.venv/bin/fhirserver" load --data "$data" "${files[@]}" "${patients[@]:0:$sample}" | tail -n 2 ||
+        fail 1 "The sample was not loaded; the server runs. Stop it with ./cleanup.sh, or try again." \
+            "El ejemplo no se cargó; el servidor está en marcha. Párelo con ./cleanup.sh o inténtelo otra vez."
 }
 
 local_mode() {
+    local pid
     mkdir -p "$data"
-    data=$(cd "$data" && pwd)
+    data=$(cd "$data" && pwd -P)
     make_environment "$REPO/.venv" "$APP/requirements.txt"
-    if [ -n "$(server_pid "$data")" ]; then
+    pid=$(server_pid "$data")
+    if [ -n "$pid" ]; then
         port=$(cat "$data/server.port")
         say "The server runs already." "El servidor ya está en marcha."
+        wait_ready "$pid"
     else
         start_server
     fi
@@ -132,6 +143,7 @@ interactive() {
     esac
     port=$(ask "Port" "Puerto" "$port")
     data=$(ask "Folder for data" "Carpeta de datos" "$data")
+    data=${data/#\~\//$HOME/} # the shell does not do it in what it reads
     sample=$(ask "Sample patients (0 to 10)" "Pacientes de ejemplo (de 0 a 10)" "$sample")
     workers=$(ask "Server processes" "Procesos del servidor" "$workers")
 }

@@ -57,7 +57,7 @@ def build_server(settings: Settings, dsn: str) -> tuple[Server, PostgresStore, P
     server = Server(
         definitions=definitions,
         validator=Validator(definitions),
-        extractor=Extractor(definitions, zone, settings.server.base_url or ""),
+        extractor=Extractor(definitions, zone),
         store=store,
         clock=clock,
         new_id=new_id,

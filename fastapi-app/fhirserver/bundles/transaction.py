@@ -239,6 +239,8 @@ def _plan_entry(
     previous = current.get(address)
     if entry.method == "POST" and previous is not None:
         return answers.of_write(call, Written(previous, created=False, changed=False), prefer_return)
+    if entry.method == "PUT" and entry.body.get("id", address[1]) != address[1]:
+        raise InvalidRequest(f"the criteria match {'/'.join(address)}, the body has another id", expression="id")
     require_match(entry.if_match, previous)
     if entry.method == "DELETE":
         if previous is None or previous.deleted:

@@ -82,7 +82,7 @@ def next_version(
     stamped = stamp(resource, id, version_id, last_updated)
     bucket = bucket_of(server.definitions, resource_type, id, stamped, call.base_url)
     version = StoredResource(resource_type, id, version_id, last_updated, False, serialize(stamped), bucket)
-    return NewVersion(version, server.extractor.extract(stamped, resource_type), previous)
+    return NewVersion(version, server.extractor.extract(stamped, resource_type, call.base_url), previous)
 
 
 def deletion(server: Server, previous: StoredResource) -> NewVersion:

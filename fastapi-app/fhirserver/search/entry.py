@@ -24,11 +24,12 @@ class IndexEntry:
 
 
 class EntryBuilder:
-    """Collects what the values of a resource contribute."""
+    """Collects what the values of a resource contribute. References below `base_url` are to this server."""
 
-    __slots__ = ("keys", "ranges", "references", "strings")
+    __slots__ = ("base_url", "keys", "ranges", "references", "strings")
 
-    def __init__(self) -> None:
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
         self.keys: set[int] = set()
         self.ranges: dict[tuple[int, float, float], None] = {}
         self.references: dict[tuple[int, int], None] = {}

@@ -43,18 +43,17 @@ class _Rules:
 
 
 class Extractor:
-    """Makes index entries. `zone` is that of dates without one; references below `base_url` are local."""
+    """Makes index entries. `zone` is that of dates and times without one."""
 
-    def __init__(self, definitions: Definitions, zone: tzinfo, base_url: str = ""):
+    def __init__(self, definitions: Definitions, zone: tzinfo):
         self._definitions = definitions
         self._zone = zone
-        self._base_url = base_url
         self._rules: dict[str, _Rules] = {}
 
-    def extract(self, resource: dict[str, Any], resource_type: str) -> IndexEntry:
-        """The index entry of a structurally valid resource."""
+    def extract(self, resource: dict[str, Any], resource_type: str, base_url: str) -> IndexEntry:
+        """The index entry of a structurally valid resource. References below `base_url` are to this server."""
         rules = self._rules.get(resource_type) or self._compile(resource_type)
-        entry = EntryBuilder()
+        entry = EntryBuilder(base_url)
         for rule in rules.parameters:
             for select, index in rule.branches:
                 values = select(resource)
@@ -104,7 +103,7 @@ class Extractor:
             keys = ParameterKeys(resource_type, parameter.code)
             branches = []
             for branch in self._branches(parameter, resource_type):
-                source = Source(parameter, branch, keys, self._definitions, self._zone, self._base_url)
+                source = Source(parameter, branch, keys, self._definitions, self._zone)
                 index = kind.indexer(source)
                 if index is not None:
                     branches.append((branch.select, index))

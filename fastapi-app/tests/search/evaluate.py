@@ -72,7 +72,7 @@ class Searcher:
     zone: tzinfo = UTC
 
     def extract(self, resource: dict[str, Any]) -> IndexEntry:
-        return Extractor(self.definitions, self.zone, BASE_URL).extract(resource, resource["resourceType"])
+        return Extractor(self.definitions, self.zone).extract(resource, resource["resourceType"], BASE_URL)
 
     def parse(self, resource_type: str, *params: tuple[str, str], lenient: bool = False) -> SearchRequest:
         return parse_query(params, resource_type, self.definitions, self.zone, BASE_URL, lenient=lenient, now=NOW)

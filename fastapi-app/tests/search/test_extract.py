@@ -17,12 +17,12 @@ from .evaluate import BASE_URL, Searcher, entry_is_sound, holds
 
 
 def test_all_examples(searcher: Searcher, example_files: Path) -> None:
-    extractor = Extractor(searcher.definitions, UTC, BASE_URL)
+    extractor = Extractor(searcher.definitions, UTC)
     count = found = 0
     for path in sorted(example_files.glob("*.json")):
         resource = parse(path.read_bytes())
         if searcher.definitions.is_resource_type(str(resource.get("resourceType"))):
-            entry = extractor.extract(resource, resource["resourceType"])
+            entry = extractor.extract(resource, resource["resourceType"], BASE_URL)
             assert entry_is_sound(entry), path.name
             assert entry.self_key is not None or "id" not in resource, path.name
             found += bool(entry.keys)
@@ -176,7 +176,7 @@ ENCOUNTER: dict[str, Any] = {
     ],
 )
 def test_references(definitions: Definitions, code: str, targets: list[tuple[str, str]]) -> None:
-    extractor = Extractor(definitions, UTC, BASE_URL)
+    extractor = Extractor(definitions, UTC)
     assert extractor.references(ENCOUNTER, "Encounter", code, BASE_URL) == targets
 
 
@@ -204,11 +204,11 @@ def test_referring(
     definitions: Definitions, include: Include, targets: list[tuple[str, str]], found: bool | None
 ) -> None:
     """`found` is None where no search is needed."""
-    extractor = Extractor(definitions, UTC, BASE_URL)
+    extractor = Extractor(definitions, UTC)
     request = extractor.referring(include, targets, 7)
     if found is None:
         assert request is None
         return
     assert request is not None
     assert (request.resource_type, request.count) == ("Encounter", 7)
-    assert holds(request.tree, extractor.extract(ENCOUNTER, "Encounter")) is found
+    assert holds(request.tree, extractor.extract(ENCOUNTER, "Encounter", BASE_URL)) is found

@@ -33,7 +33,6 @@ class Source:
     keys: ParameterKeys
     definitions: Definitions
     zone: tzinfo
-    base_url: str
 
 
 @dataclass(frozen=True, slots=True)

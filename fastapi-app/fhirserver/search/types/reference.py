@@ -26,7 +26,7 @@ def target_types(parameter: SearchParameter) -> tuple[str, ...]:
 
 def indexer(source: Source) -> Index | None:
     """References by their target, canonicals with and without their version, logical references by identifier."""
-    keys, base_url = source.keys, source.base_url
+    keys = source.keys
 
     def add(target: int, entry: EntryBuilder) -> None:
         entry.keys.add(keys.reference ^ target)
@@ -35,7 +35,7 @@ def indexer(source: Source) -> Index | None:
     def reference(value: Any, entry: EntryBuilder) -> None:
         text = value.get("reference")
         if isinstance(text, str):
-            target = parse_reference(text, base_url)
+            target = parse_reference(text, entry.base_url)
             if target is not None and target.kind == "local":
                 add(self_key(str(target.resource_type), str(target.id)), entry)
             elif target is not None and target.url is not None:
@@ -48,7 +48,7 @@ def indexer(source: Source) -> Index | None:
         if not isinstance(value, str):
             return
         for url in {value, value.partition("|")[0]}:
-            target = parse_reference(url, base_url)
+            target = parse_reference(url, entry.base_url)
             local = target is not None and target.kind == "local"
             add(self_key(str(target.resource_type), str(target.id)) if target and local else target_key(url), entry)
 
