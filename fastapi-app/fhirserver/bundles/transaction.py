@@ -22,7 +22,7 @@ from fhirserver.fhir.outcomes import (
     InvalidResource,
     Issue,
     MultipleMatches,
-    Unavailable,
+    RolledBack,
 )
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.create import assign_id
@@ -69,9 +69,7 @@ async def transaction(
                     raise AlreadyLoaded
                 answered = await _carry_out(server.using(session), call, requests, prefer_return)
             return assemble("transaction-response", [answered[index] for index in range(len(requests))])
-        except (WriteConflict, Unavailable) as error:
-            if not (isinstance(error, WriteConflict) or getattr(error, "retry_whole", False)):
-                raise
+        except (WriteConflict, RolledBack):
             await asyncio.sleep(0.01 * 2**attempt)
     raise Conflict("the transaction collides with others again and again")
 

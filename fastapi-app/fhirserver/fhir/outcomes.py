@@ -17,6 +17,7 @@ The error tree::
       PreconditionFailed   If-Match, If-None-Match
       MultipleMatches      a conditional interaction that is not selective enough
       Unavailable          the database is away or too busy: try again
+        RolledBack         a collision with another writer, which undid this one: the same may succeed at once
       TooCostly            stopped by a limit of time
       InternalError        a defect of this server
       DefinitionsCorrupt   the packaged R4 definitions cannot be used (start-up only)
@@ -145,6 +146,10 @@ class MultipleMatches(FhirError):
 class Unavailable(FhirError):
     status = 503
     code = "transient"
+
+
+class RolledBack(Unavailable):
+    pass
 
 
 class TooCostly(FhirError):

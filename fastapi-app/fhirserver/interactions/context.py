@@ -19,7 +19,6 @@ class Limits:
     max_count: int = 1000
     max_nesting: int = 100
     max_includes: int = 1000
-    retry_seconds: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Search criteria that stand for one resource, as conditional interactions and references use them.
 
-Each takes a lock keyed by its criteria
-before it searches, inside the transaction that writes, so that two of them can't both find nothing.
+Who may write for want of a match takes a lock keyed by the criteria before it searches, inside the transaction that
+writes, so that two of them can't both find nothing.
 """
 
 from urllib.parse import parse_qsl
@@ -32,17 +32,11 @@ def criteria_request(server: Server, call: Call, resource_type: str, query: str)
     return request
 
 
-async def matches(server: Server, call: Call, resource_type: str, query: str) -> list[tuple[str, str]]:
-    """The (type, id) of up to two matches of these criteria, after waiting for all others that use them."""
+async def locked_match(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
+    """The one resource that matches, or None. `MultipleMatches` if there are several. Within a transaction."""
     request = criteria_request(server, call, resource_type, query)
     await server.store.lock([str(request)])
     [found] = await server.store.find([request])
-    return list(found)
-
-
-async def locked_match(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
-    """The one resource that matches, or None. `MultipleMatches` if there are several. Within a transaction."""
-    found = await matches(server, call, resource_type, query)
     if not found:
         return None
     if len(found) > 1:

@@ -4,7 +4,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from fhirserver.fhir.outcomes import Conflict, FhirError, InternalError, TooCostly, Unavailable
+from fhirserver.fhir.outcomes import Conflict, FhirError, InternalError, RolledBack, TooCostly, Unavailable
 
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
@@ -17,15 +17,9 @@ DRIVER_ERRORS = (
 """What a driver, the pool and the network below them raise."""
 
 
-class Transient(Unavailable):
-    """The transaction was rolled back, and the same one may succeed: deadlock, serialization failure."""
-
-    retry_whole = True
-
-
 _BY_STATE: dict[str, tuple[type[FhirError], str]] = {
-    "40001": (Transient, "the write collided with another one"),
-    "40P01": (Transient, "the write collided with another one"),
+    "40001": (RolledBack, "the write collided with another one"),
+    "40P01": (RolledBack, "the write collided with another one"),
     "23505": (Conflict, "another request wrote the same at the same time"),
     "57014": (TooCostly, "the request took longer than this server allows"),
     "57P01": (Unavailable, "the database is restarting"),

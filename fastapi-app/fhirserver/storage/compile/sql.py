@@ -4,7 +4,7 @@ from typing import Any
 
 
 class Arguments:
-    """The arguments of a statement. `add` gives the placeholder of a value, the same one for an equal value."""
+    """The arguments of a statement. `add` gives the placeholder of a value."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
