@@ -9,6 +9,7 @@ from typing import Any
 from fhirserver.conformance.documentation import documentation
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.resource_json import serialize
+from fhirserver.search.parameter_types import searchable
 
 TYPE_INTERACTIONS = (
     "read",
@@ -61,7 +62,7 @@ def heading(resource_type: str, path: str, base_url: str, software_version: str,
 
 
 def _resource(definitions: Definitions, resource_type: str, reverse: Iterable[str]) -> dict[str, Any]:
-    parameters = definitions.search_parameters(resource_type)
+    parameters = searchable(definitions, resource_type)
     includes = [
         f"{resource_type}:{parameter.code}" for parameter in parameters.values() if parameter.type == "reference"
     ]

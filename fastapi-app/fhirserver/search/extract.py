@@ -15,7 +15,7 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.fhirpath.paths import Branch, compile_paths
 from fhirserver.search.entry import EntryBuilder, IndexEntry
 from fhirserver.search.keys import ParameterKeys, self_key
-from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES
+from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, searchable
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import Include, SearchRequest
 from fhirserver.search.types.clause import Index, Source
@@ -96,10 +96,10 @@ class Extractor:
 
     def _compile(self, resource_type: str) -> _Rules:
         parameters = []
-        for parameter in self._definitions.search_parameters(resource_type).values():
-            kind = PARAMETER_TYPES.get(parameter.type)
-            if kind is None or parameter.expression is None or parameter.code in COLUMNS:
+        for parameter in searchable(self._definitions, resource_type).values():
+            if parameter.code in COLUMNS:
                 continue
+            kind = PARAMETER_TYPES[parameter.type]
             keys = ParameterKeys(resource_type, parameter.code)
             branches = []
             for branch in self._branches(parameter, resource_type):

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.search.query.tree import Node
 from fhirserver.search.types import date, number, quantity, reference, string, token, uri
 from fhirserver.search.types.clause import Clause, Index, Source
@@ -29,3 +31,12 @@ PARAMETER_TYPES = {
 
 COLUMNS = frozenset({"_id", "_lastUpdated"})
 """Parameters that are columns of the row and need no keys."""
+
+
+def searchable(definitions: Definitions, resource_type: str) -> dict[str, SearchParameter]:
+    """The search parameters of a type that this server can search by."""
+    return {
+        code: parameter
+        for code, parameter in definitions.search_parameters(resource_type).items()
+        if parameter.type in PARAMETER_TYPES and parameter.expression is not None
+    }

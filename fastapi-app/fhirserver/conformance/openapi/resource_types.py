@@ -18,6 +18,7 @@ from fhirserver.conformance.openapi.parts import (
     refusals,
 )
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.search.parameter_types import searchable
 
 GENERAL = "All types"
 _FORMS = {
@@ -189,7 +190,7 @@ def _search_parameters(definitions: Definitions, resource_type: str | None) -> l
             f"{_FORMS.get(known.type, known.type)})",
             "schema": {"type": "string"},
         }
-        for known in definitions.search_parameters(resource_type or "Basic").values()
+        for known in searchable(definitions, resource_type or "Basic").values()
         if known.expression is not None and (resource_type is not None or known.code.startswith("_"))
     ]
 

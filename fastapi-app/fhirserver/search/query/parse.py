@@ -13,7 +13,7 @@ from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest, Issue
 from fhirserver.search.keys import ParameterKeys
-from fhirserver.search.parameter_types import PARAMETER_TYPES
+from fhirserver.search.parameter_types import PARAMETER_TYPES, searchable
 from fhirserver.search.query.results import ResultParameters
 from fhirserver.search.query.routing import buckets_of
 from fhirserver.search.query.tree import IdMatch, KeyMatch, Node, Not, conjunction
@@ -22,7 +22,7 @@ from fhirserver.search.types.clause import MAX_VALUES, Clause, split, unescape
 from fhirserver.search.types.date import parse_last_updated
 
 _OF_THE_ANSWER = frozenset({"_format", "_pretty"})
-_NOT_HERE = frozenset({"_has", "_filter", "_text", "_content", "_list", "_query", "_contained", "_containedType"})
+_NOT_HERE = frozenset({"_has", "_filter", "_list", "_contained", "_containedType"})
 
 
 @dataclass(slots=True)
@@ -98,9 +98,9 @@ def _clause(
     parameter = definitions.search_parameters(resource_type).get(code)
     if parameter is None:
         return f"{resource_type} has no search parameter '{code[:80]}'"
-    if parameter.type not in PARAMETER_TYPES:
+    if code not in searchable(definitions, resource_type):
         raise InvalidRequest(
-            f"'{code}' is a {parameter.type} parameter: not supported", code="not-supported", expression=code
+            f"'{code}', a {parameter.type} parameter, is not supported", code="not-supported", expression=code
         )
     _require_modifier(parameter, modifier, definitions)
     values = tuple(split(value, ","))
