@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Stops what setup_all.sh started; deletes data only when told to. See --help.
 set -euo pipefail
-# shellcheck source=common.bash
-source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+# shellcheck source=shell_functions.bash
+source "$(dirname "${BASH_SOURCE[0]}")/shell_functions.bash"
 
 STOP_SECONDS=60
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the automated tests. See --help.
 set -uo pipefail
-# shellcheck source=common.bash
-source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+# shellcheck source=shell_functions.bash
+source "$(dirname "${BASH_SOURCE[0]}")/shell_functions.bash"
 
 usage() {
     text "Usage: ./run_tests.sh [code] [options] [-- pytest's arguments]
@@ -43,7 +43,7 @@ code() {
     step "ruff format" "$bin/ruff" format --check .
     step "mypy" "$bin/mypy"
     step "import contracts" "$bin/lint-imports" --no-logo
-    step "shellcheck" "$bin/shellcheck" -x -P "$REPO" "$REPO"/*.sh "$REPO"/common.bash "$REPO"/.ci/run
+    step "shellcheck" "$bin/shellcheck" -x -P "$REPO" "$REPO"/*.sh "$REPO"/shell_functions.bash "$REPO"/.ci/run
     if [ ${#failed[@]} -gt 0 ]; then
         printf '\n'
         say "These checks failed: ${failed[*]}" "Fallaron estas comprobaciones: ${failed[*]}" >&2

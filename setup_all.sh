@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs and starts the server. See --help.
 set -euo pipefail
-# shellcheck source=common.bash
-source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+# shellcheck source=shell_functions.bash
+source "$(dirname "${BASH_SOURCE[0]}")/shell_functions.bash"
 
 READY_SECONDS=300
 

@@ -118,7 +118,42 @@ class Not:
         return f"NOT {self.part}"
 
 
-Node = KeyMatch | RangeMatch | StringMatch | IdMatch | UpdatedMatch | And | Or | Not
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Resources of a type that match a tree, at one end of a reference."""
+
+    resource_type: str
+    node: "Node"
+
+    def __str__(self) -> str:
+        return f"{self.resource_type}({self.node})"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The resource refers by a parameter (its reference key) to a resource that is one of `targets`."""
+
+    label: str
+    reference: int
+    targets: tuple[Linked, ...]
+
+    def __str__(self) -> str:
+        return f"{self.label} -> {' | '.join(map(str, self.targets))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """A resource that is `source` refers to this one by a parameter (its reference key)."""
+
+    label: str
+    reference: int
+    source: Linked
+
+    def __str__(self) -> str:
+        return f"{self.label} <- {self.source}"
+
+
+Node = KeyMatch | RangeMatch | StringMatch | IdMatch | UpdatedMatch | Chain | Has | And | Or | Not
 
 EVERYTHING = And(())
 NOTHING = Or(())

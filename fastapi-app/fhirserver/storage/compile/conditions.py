@@ -5,9 +5,12 @@ from collections.abc import Iterable
 
 from fhirserver.search.query.tree import (
     And,
+    Chain,
     Comparison,
+    Has,
     IdMatch,
     KeyMatch,
+    Linked,
     Node,
     Not,
     Or,
@@ -54,6 +57,10 @@ def condition(node: Node, arguments: Arguments) -> str:
                 _all(f"last_updated {operator} {arguments.add(moment, 'timestamptz')}" for operator, moment in tests)
                 for tests in alternatives
             )
+        case Chain():
+            return _chain(node, arguments)
+        case Has():
+            return _has(node, arguments)
         case And(parts=parts):
             return _all(condition(part, arguments) for part in parts)
         case Or(parts=parts):
@@ -67,7 +74,7 @@ def is_selective(node: Node) -> bool:
     match node:
         case KeyMatch(selective=selective):
             return selective
-        case IdMatch():
+        case IdMatch() | Chain() | Has():
             return True
         case And(parts=parts):
             return any(is_selective(part) for part in parts)
@@ -94,6 +101,27 @@ def _range(node: RangeMatch, arguments: Arguments) -> str:
         "EXISTS (SELECT 1 FROM unnest(range_key, range_low, range_high) AS r(k, l, h)"
         f" WHERE k = {arguments.add(node.key, 'bigint')} AND {tests})"
     )
+
+
+def _chain(node: Chain, arguments: Arguments) -> str:
+    """The key of a reference is that of the parameter combined with that of the target, so SQL can make it."""
+    reference = arguments.add(node.reference, "bigint")
+    targets = _any(_linked(target, arguments) for target in node.targets)
+    return f"keys && (SELECT coalesce(array_agg(self_key # {reference}), '{{}}') FROM resource WHERE {targets})"
+
+
+def _has(node: Has, arguments: Arguments) -> str:
+    source = _linked(node.source, arguments)
+    return (
+        "self_key IN (SELECT target FROM resource, unnest(ref_key, ref_target) AS reference(by, target)"
+        f" WHERE by = {arguments.add(node.reference, 'bigint')} AND {source})"
+    )
+
+
+def _linked(linked: Linked, arguments: Arguments) -> str:
+    """The condition for the other end of a reference."""
+    resource_type = arguments.add(linked.resource_type, "text")
+    return f"(resource_type = {resource_type} AND content IS NOT NULL AND {condition(linked.node, arguments)})"
 
 
 def _string(node: StringMatch, arguments: Arguments) -> str:

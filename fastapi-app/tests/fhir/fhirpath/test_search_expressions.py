@@ -36,7 +36,7 @@ def test_every_parameter_selects_what_the_index_knows(definitions: Definitions) 
                 continue
             keys = ParameterKeys(resource_type, code)
             for branch in branches:
-                source = Source(parameter, branch, keys, definitions, UTC, "")
+                source = Source(parameter, branch, keys, definitions, UTC)
                 if kind.indexer(source) is None:
                     not_indexed.add((resource_type, code, branch.type_name))
                 count += 1

@@ -108,9 +108,6 @@ def test_modifiers_that_are_not_allowed(
 @pytest.mark.parametrize(
     ("resource_type", "name"),
     [
-        ("Observation", "subject.name"),
-        ("Observation", "subject:Patient.name"),
-        ("Patient", "_has:Observation:patient:code"),
         ("Patient", "_filter"),
         ("Patient", "_text"),
         ("Patient", "_content"),

@@ -1,0 +1,87 @@
+"""Parameters of other resources: chains (`subject:Patient.name`) and `_has` (`_has:Observation:patient:code`).
+
+https://hl7.org/fhir/R4/search.html#chaining and #has. Both go to any depth up to a limit, and into each other.
+"""
+
+from fhirserver.fhir.definitions.search_parameters import SearchParameter
+from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.parameter_types import searchable
+from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
+from fhirserver.search.query.tree import Chain, Has, Linked, Node
+from fhirserver.search.types.reference import target_types
+
+_HAS = "_has:"
+_MAX_DEPTH = 8
+
+
+def is_linked(name: str) -> bool:
+    """Whether this is the name of a chain or of a `_has`."""
+    return name.startswith(_HAS) or name == "_has" or "." in name
+
+
+def read_linked(name: str, value: str, resource_type: str, context: Context, depth: int = 0) -> Node:
+    """The tree of a chain or a `_has`. Raises UnknownParameter if no type that it leads to has the parameter."""
+    if depth == _MAX_DEPTH:
+        raise InvalidRequest(f"'{name[:80]}…' leads over more than {_MAX_DEPTH} references", code="too-costly")
+    if name.startswith("_has"):
+        return _read_has(name, value, resource_type, context, depth)
+    link, _, rest = name.partition(".")
+    code, _, modifier = link.partition(":")
+    parameter = _reference(name, code, resource_type, context)
+    targets = (modifier,) if modifier else target_types(parameter)
+    if modifier and modifier not in target_types(parameter):
+        raise InvalidRequest(
+            f"{code} leads to {', '.join(target_types(parameter))}, not to '{modifier[:80]}'",
+            code="value",
+            expression=name[:80],
+        )
+    linked = []
+    unknown: UnknownParameter | None = None
+    for target in targets:
+        try:
+            linked.append(Linked(target, _read_any(rest, value, target, context, depth + 1)))
+        except UnknownParameter as error:
+            unknown = error
+    if unknown is not None and not linked:
+        raise unknown
+    return Chain(f"{resource_type}.{link}", ParameterKeys(resource_type, code).reference, tuple(linked))
+
+
+def _read_has(name: str, value: str, resource_type: str, context: Context, depth: int) -> Node:
+    parts = name.split(":", 3)
+    if len(parts) != 4 or not parts[3]:
+        raise InvalidRequest(
+            f"_has takes the form _has:Type:parameter:parameter, not '{name[:80]}'", code="value", expression="_has"
+        )
+    _, source, code, rest = parts
+    if not context.definitions.is_resource_type(source):
+        raise InvalidRequest(f"_has: no resource type '{source[:80]}'", code="value", expression="_has")
+    parameter = _reference(name, code, source, context)
+    if resource_type not in target_types(parameter):
+        raise InvalidRequest(
+            f"_has: {source}.{code} leads to {', '.join(target_types(parameter))}, not to {resource_type}",
+            code="value",
+            expression="_has",
+        )
+    inner = _read_any(rest, value, source, context, depth + 1)
+    return Has(f"_has:{source}:{code}", ParameterKeys(source, code).reference, Linked(source, inner))
+
+
+def _read_any(name: str, value: str, resource_type: str, context: Context, depth: int) -> Node:
+    if is_linked(name):
+        return read_linked(name, value, resource_type, context, depth)
+    return node_of(read_clause(name, value, resource_type, context))
+
+
+def _reference(name: str, code: str, resource_type: str, context: Context) -> SearchParameter:
+    parameter = searchable(context.definitions, resource_type).get(code)
+    if parameter is None:
+        raise UnknownParameter(f"{resource_type} has no search parameter '{code[:80]}'", expression=name[:80])
+    if parameter.type != "reference":
+        raise InvalidRequest(
+            f"'{name[:80]}': {code} is a {parameter.type} parameter and leads to no other resource",
+            code="value",
+            expression=name[:80],
+        )
+    return parameter

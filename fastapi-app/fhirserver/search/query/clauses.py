@@ -1,0 +1,115 @@
+"""One parameter of a query: name and value → clause → tree.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any
+
+from fhirserver.fhir.datatypes.ids import is_id
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.definitions.search_parameters import SearchParameter
+from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.parameter_types import PARAMETER_TYPES, searchable
+from fhirserver.search.query.tree import IdMatch, KeyMatch, Node, Not
+from fhirserver.search.types.clause import MAX_VALUES, Clause, split, unescape
+from fhirserver.search.types.date import parse_last_updated
+
+_NOT_HERE = frozenset({"_filter", "_list", "_contained", "_containedType"})
+
+
+class UnknownParameter(InvalidRequest):
+    """The type has no such search parameter: whether that is an error, the client may choose."""
+
+    code = "not-supported"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a query is read with. `now` is what `ap` on dates is measured from."""
+
+    definitions: Definitions
+    zone: tzinfo
+    base_url: str
+    now: datetime
+
+
+def read_clause(name: str, value: str, resource_type: str, context: Context) -> Clause:
+    """The clause that a parameter of a type is. Raises UnknownParameter, InvalidRequest."""
+    if name.partition(":")[0] in _NOT_HERE:
+        raise InvalidRequest(
+            f"'{name[:80]}': this kind of parameter is not supported",
+            code="not-supported",
+            expression=name[:80],
+        )
+    code, _, modifier = name.partition(":")
+    parameter = context.definitions.search_parameters(resource_type).get(code)
+    if parameter is None:
+        raise UnknownParameter(f"{resource_type} has no search parameter '{code[:80]}'", expression=name[:80])
+    if code not in searchable(context.definitions, resource_type):
+        raise InvalidRequest(
+            f"'{code}', a {parameter.type} parameter, is not supported", code="not-supported", expression=code
+        )
+    _require_modifier(parameter, modifier, context.definitions)
+    values = tuple(split(value, ","))
+    if len(values) > MAX_VALUES:
+        raise InvalidRequest(
+            f"{name} has {len(values)} values; {MAX_VALUES} are allowed", code="too-costly", expression=code
+        )
+    if value and not all(values):
+        raise InvalidRequest(f"{name}: one of the values is empty", code="value", expression=code)
+    return Clause(
+        parameter,
+        modifier or None,
+        values,
+        ParameterKeys(resource_type, code),
+        context.definitions,
+        context.zone,
+        context.base_url,
+        context.now,
+    )
+
+
+def _require_modifier(parameter: SearchParameter, modifier: str, definitions: Definitions) -> None:
+    if parameter.code == "_id":
+        allowed: tuple[str, ...] = ("not",)
+    elif parameter.code == "_lastUpdated":
+        allowed = ()
+    else:
+        allowed = ("missing", *PARAMETER_TYPES[parameter.type].modifiers)
+    if not modifier or modifier in allowed:
+        return
+    if parameter.type == "reference":
+        if definitions.is_resource_type(modifier):
+            return
+        allowed += ("[type]",)
+    raise InvalidRequest(
+        f"{parameter.code} is a {parameter.type} parameter and takes no modifier '{modifier[:80]}'; it takes "
+        + (", ".join(f":{name}" for name in allowed) or "none"),
+        code="not-supported",
+        expression=parameter.code,
+    )
+
+
+def node_of(clause: Clause) -> Node:
+    """The tree of a clause."""
+    if clause.modifier == "missing":
+        if clause.values not in (("true",), ("false",)):
+            raise clause.wrong(",".join(clause.values), "true or false")
+        present = KeyMatch(f"{clause.parameter.code}:missing=false", (clause.keys.present,))
+        return Not(present) if clause.values == ("true",) else present
+    if clause.parameter.code == "_id":
+        match = IdMatch(tuple(_id(clause, value) for value in clause.values))
+        return Not(match) if clause.modifier == "not" else match
+    if clause.parameter.code == "_lastUpdated":
+        return parse_last_updated(clause)
+    return PARAMETER_TYPES[clause.parameter.type].parse(clause)
+
+
+def _id(clause: Clause, value: str) -> str:
+    text: Any = unescape(value)
+    if not is_id(text):
+        raise clause.wrong(value, "an id")
+    return str(text)
