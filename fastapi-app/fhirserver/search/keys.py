@@ -9,18 +9,19 @@ _SIGN = 1 << 63
 _MODULUS = 1 << 64
 
 
-def _signed(number: int) -> int:
+def signed(number: int) -> int:
+    """The 64-bit number as PostgreSQL has it."""
     return number - _MODULUS if number & _SIGN else number
 
 
 def self_key(resource_type: str, id: str) -> int:
     """The key of a resource as a target of references."""
-    return _signed(xxh3_64_intdigest(f"{resource_type}/{id}".encode()))
+    return signed(xxh3_64_intdigest(f"{resource_type}/{id}".encode()))
 
 
 def target_key(url: str) -> int:
     """The key of a target that is no resource of this server: an absolute URL, a canonical, a URN."""
-    return _signed(xxh3_64_intdigest(url.encode()))
+    return signed(xxh3_64_intdigest(url.encode()))
 
 
 class ParameterKeys:
@@ -38,33 +39,33 @@ class ParameterKeys:
         self._uri = start("uri")
         self._date = start("date")
         self._range = start("range")
-        self.present = _signed(xxh3_64_intdigest(start("present")))
+        self.present = signed(xxh3_64_intdigest(start("present")))
         """Of a resource that has a value."""
-        self.reference = _signed(xxh3_64_intdigest(start("reference")))
+        self.reference = signed(xxh3_64_intdigest(start("reference")))
         """Combined with a target's key by xor it is the key of a reference to it."""
 
     def token(self, system: str | None, code: str) -> int:
         """Of a code in a system; `""`: that has no system; None: whatever its system."""
         if system is None:
-            return _signed(xxh3_64_intdigest(self._code + code.casefold().encode()))
-        return _signed(xxh3_64_intdigest(self._token + f"{system}\x1f{code.casefold()}".encode()))
+            return signed(xxh3_64_intdigest(self._code + code.casefold().encode()))
+        return signed(xxh3_64_intdigest(self._token + f"{system}\x1f{code.casefold()}".encode()))
 
     def system(self, system: str) -> int:
         """Of any code in this system."""
-        return _signed(xxh3_64_intdigest(self._token + f"{system}\x1f".encode()))
+        return signed(xxh3_64_intdigest(self._token + f"{system}\x1f".encode()))
 
     def exact(self, text: str) -> int:
         """Of this very string."""
-        return _signed(xxh3_64_intdigest(self._exact + text.encode()))
+        return signed(xxh3_64_intdigest(self._exact + text.encode()))
 
     def uri(self, uri: str) -> int:
         """Of this very URI."""
-        return _signed(xxh3_64_intdigest(self._uri + uri.encode()))
+        return signed(xxh3_64_intdigest(self._uri + uri.encode()))
 
     def date(self, unit: str) -> int:
         """Of an interval within this year, month or day (`2024`, `2024-05`, `2024-05-10`)."""
-        return _signed(xxh3_64_intdigest(self._date + unit.encode()))
+        return signed(xxh3_64_intdigest(self._date + unit.encode()))
 
     def range(self, unit: str = "") -> int:
         """Of the intervals; for quantities, of those in a unit: `system|code` or `code`."""
-        return _signed(xxh3_64_intdigest(self._range + unit.encode()))
+        return signed(xxh3_64_intdigest(self._range + unit.encode()))

@@ -1,12 +1,13 @@
 """Which module of `types/` a search parameter belongs to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.search.query.tree import Node
-from fhirserver.search.types import date, number, quantity, reference, string, token, uri
+from fhirserver.search.types import composite, date, number, quantity, reference, string, token, uri
 from fhirserver.search.types.clause import Clause, Index, Source
 
 
@@ -20,6 +21,7 @@ class ParameterType:
 
 
 PARAMETER_TYPES = {
+    "composite": ParameterType(composite.MODIFIERS, composite.indexer, composite.parse),
     "date": ParameterType(date.MODIFIERS, date.indexer, date.parse),
     "number": ParameterType(number.MODIFIERS, number.indexer, number.parse),
     "quantity": ParameterType(quantity.MODIFIERS, quantity.indexer, quantity.parse),
@@ -33,10 +35,13 @@ COLUMNS = frozenset({"_id", "_lastUpdated"})
 """Parameters that are columns of the row and need no keys."""
 
 
-def searchable(definitions: Definitions, resource_type: str) -> dict[str, SearchParameter]:
+@lru_cache(maxsize=1024)
+def searchable(definitions: Definitions, resource_type: str) -> Mapping[str, SearchParameter]:
     """The search parameters of a type that this server can search by."""
     return {
         code: parameter
         for code, parameter in definitions.search_parameters(resource_type).items()
-        if parameter.type in PARAMETER_TYPES and parameter.expression is not None
+        if parameter.type in PARAMETER_TYPES
+        and parameter.expression is not None
+        and (parameter.type != "composite" or composite.is_supported(parameter, definitions))
     }

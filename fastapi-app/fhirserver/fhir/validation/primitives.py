@@ -17,6 +17,8 @@ _LONGEST_STRING = 1024 * 1024
 _INTEGER_LIMIT = 1 << 31
 # What a double can hold: larger or smaller numbers could neither be compared nor searched for.
 _LARGEST_EXPONENT = 308
+# Far more than anyone measures. PostgreSQL's numbers have at most 16383 digits after the point.
+_LONGEST_NUMBER = 1000
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]").search
 _YEAR = r"(?!0000)\d{4}"
@@ -84,7 +86,9 @@ def _is_boolean(value: bool) -> bool:
 
 
 def _is_decimal(value: Any) -> bool:
-    return not isinstance(value, Decimal) or -_LARGEST_EXPONENT <= value.adjusted() <= _LARGEST_EXPONENT
+    if not isinstance(value, Decimal):
+        return True
+    return -_LARGEST_EXPONENT <= value.adjusted() <= _LARGEST_EXPONENT and len(str(value)) <= _LONGEST_NUMBER
 
 
 def _is_integer(value: int) -> bool:
@@ -122,7 +126,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
         _is_date_time,
         "an existing date (YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz)",
     ),
-    "decimal": Primitive("number", _is_decimal, "a number between 1e-308 and 1e308"),
+    "decimal": Primitive("number", _is_decimal, "a number between 1e-308 and 1e308 of at most 1000 digits"),
     "id": Primitive("string", _form(r"[A-Za-z0-9\-.]{1,64}"), "an id (1 to 64 of A-Z, a-z, 0-9, - and .)"),
     "instant": Primitive("string", _is_instant, "an existing instant (YYYY-MM-DDThh:mm:ss.sss+zz:zz)"),
     "integer": Primitive("integer", _is_integer, "an integer of 32 bits"),

@@ -75,7 +75,7 @@ def read_clause(name: str, value: str, resource_type: str, context: Context) -> 
 def _require_modifier(parameter: SearchParameter, modifier: str, definitions: Definitions) -> None:
     if parameter.code == "_id":
         allowed: tuple[str, ...] = ("not",)
-    elif parameter.code == "_lastUpdated":
+    elif parameter.code == "_lastUpdated" or parameter.type == "composite":
         allowed = ()
     else:
         allowed = ("missing", *PARAMETER_TYPES[parameter.type].modifiers)

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from fhirserver.search.request import Sort
 from fhirserver.storage.compile.sql import Arguments
 
+# Characters of a text that count for the order: the text of the last row goes into the link to the next page.
+_COMPARED = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -85,7 +88,7 @@ def _key(sort: Sort, arguments: Arguments) -> Key:
         return Key("sort_date", "timestamptz", down, True)
     if sort.by == "string":
         pattern = arguments.add(f"\x1e{sort.parameter}=([^\x1e]*)", "text")
-        expression = f"(SELECT {pick}(m[1]) FROM regexp_matches(strings, {pattern}, 'g') AS m)"
+        expression = f"(SELECT {pick}(left(m[1], {_COMPARED})) FROM regexp_matches(strings, {pattern}, 'g') AS m)"
         return Key(expression, "text", down, True)
     if sort.by == "range":
         bound = "range_high" if down else "range_low"
@@ -94,7 +97,7 @@ def _key(sort: Sort, arguments: Arguments) -> Key:
         return Key(expression, "float8", down, True)
     paths = arguments.add(list(sort.json_paths), "text[]")
     expression = (
-        f"(SELECT {pick}(lower(v #>> '{{}}')) FROM unnest({paths}) AS path,"
+        f"(SELECT {pick}(left(lower(v #>> '{{}}'), {_COMPARED})) FROM unnest({paths}) AS path,"
         " jsonb_path_query(content::jsonb, path::jsonpath) AS v)"
     )
     return Key(expression, "text", down, True)

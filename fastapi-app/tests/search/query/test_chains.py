@@ -8,7 +8,6 @@ import pytest
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.query.clauses import UnknownParameter
 
-
 PERFORMERS = ("Practitioner", "Organization", "CareTeam", "Patient", "PractitionerRole", "RelatedPerson")
 
 

@@ -114,7 +114,7 @@ def test_modifiers_that_are_not_allowed(
         ("Patient", "_list"),
         ("Patient", "_query"),
         ("Patient", "_contained"),
-        ("Observation", "code-value-quantity"),
+        ("Observation", "code-value-string"),
         ("Location", "near"),
     ],
 )
