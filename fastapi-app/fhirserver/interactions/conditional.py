@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#cond-update and #cdelete
 
 from typing import Any
 
-from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.fhir.outcomes import Conflict, InvalidRequest
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.create import create
 from fhirserver.interactions.criteria import locked_match
@@ -23,7 +23,10 @@ async def conditional_update(
     resource: dict[str, Any],
     if_match: str | None = None,
 ) -> Written:
-    """Update the one match; without a match create, under the id in the body if there is one."""
+    """Update the one match; without a match create, under the id in the body if there is one.
+
+    Raises `Conflict` if that id is taken: by a resource that the criteria do not match.
+    """
     require_type(server, resource_type)
     async with server.store.transaction() as session:
         inside = server.using(session)
@@ -32,6 +35,7 @@ async def conditional_update(
         if match is None:
             if given is None:
                 return await create(inside, call, resource_type, resource)
+            require_free(await inside.store.read(resource_type, str(given)))
             return await update(inside, call, resource_type, str(given), resource, if_match)
         if given is not None and given != match.id:
             raise InvalidRequest(
@@ -47,3 +51,9 @@ async def conditional_delete(server: Server, call: Call, resource_type: str, que
         inside = server.using(session)
         match = await locked_match(inside, call, resource_type, query)
         return await delete(inside, call, resource_type, match.id) if match is not None else None
+
+
+def require_free(stored: StoredResource | None) -> None:
+    """`Conflict` if there is such a resource."""
+    if stored is not None and not stored.deleted:
+        raise Conflict(f"nothing matches the criteria, but {stored.resource_type}/{stored.id} exists", expression="id")

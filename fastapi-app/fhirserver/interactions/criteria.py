@@ -4,22 +4,28 @@ Who may write for want of a match takes a lock keyed by the criteria before it s
 writes, so that two of them can't both find nothing.
 """
 
-from urllib.parse import parse_qsl
-
 from fhirserver.fhir.outcomes import InvalidRequest, MultipleMatches
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_type
+from fhirserver.search.query.parameters import query_parameters
 from fhirserver.search.query.parse import parse_query
 from fhirserver.search.request import SearchRequest
 
 
 def criteria_request(server: Server, call: Call, resource_type: str, query: str) -> SearchRequest:
-    """The search that these criteria (`identifier=a|b&active=true`) stand for. Every parameter has to be known."""
+    """The search that these criteria stand for: `identifier=a|b&active=true`, with or without `Type?` before it.
+
+    Raises `InvalidRequest` if there are none, or one that is not known.
+    """
     require_type(server, resource_type)
-    parameters = parse_qsl(query.partition("?")[2] if "?" in query else query, keep_blank_values=True)
+    head, mark, rest = query.partition("?")
+    if mark and "=" not in head:
+        if head not in ("", resource_type):
+            raise InvalidRequest(f"the criteria are to find a {resource_type}, not a '{head[:80]}'")
+        query = rest
     request = parse_query(
-        parameters,
+        query_parameters(query),
         resource_type,
         server.definitions,
         server.zone,

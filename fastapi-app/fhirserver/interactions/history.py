@@ -83,7 +83,9 @@ def _request(
     for name, value in params:
         if name == "_count":
             if not (value.isascii() and value.isdigit()):
-                raise InvalidRequest(f"_count is a whole number from 0, not {value[:80]!r}", code="value")
+                raise InvalidRequest(
+                    f"_count is a whole number from 0, not {value[:80]!r}", code="value", expression=name
+                )
             count = min(int(value), server.limits.max_count) if len(value) < 10 else server.limits.max_count
         elif name == "_since":
             since = _interval(server, name, value)[0]
@@ -93,7 +95,9 @@ def _request(
             cursor = value
         elif name not in _IGNORED:
             raise InvalidRequest(
-                f"history has no parameter '{name[:80]}'; it has _count, _since, _at", code="not-supported"
+                f"history has no parameter '{name[:80]}'; it has _count, _since, _at",
+                code="not-supported",
+                expression=name[:80],
             )
     return HistoryRequest(resource_type, id, count, since, at, cursor)
 
@@ -103,4 +107,6 @@ def _interval(server: Server, name: str, value: str) -> tuple[datetime, datetime
         low, high = date_interval(value, server.zone)
         return datetime.fromtimestamp(low, UTC), datetime.fromtimestamp(min(high, _LAST_SECOND), UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidRequest(f"{name} takes a date or time, not {value[:80]!r}", code="value") from error
+        raise InvalidRequest(
+            f"{name} takes a date or time, not {value[:80]!r}", code="value", expression=name
+        ) from error

@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#concurrency and #cread
 """
 
 import re
+from datetime import datetime
 
 from fhirserver.fhir.outcomes import InvalidRequest, PreconditionFailed
 from fhirserver.interactions.store import StoredResource
@@ -48,3 +49,12 @@ def require_none_match(if_none_match: str | None, current: StoredResource | None
         raise PreconditionFailed(f"{current.resource_type}/{current.id} exists already (If-None-Match: *)")
     if str(current.version_id) in versions_of(if_none_match, "If-None-Match"):
         raise PreconditionFailed(f"the current version is {current.version_id} (If-None-Match)")
+
+
+def is_unchanged(stored: StoredResource, if_none_match: str | None, since: datetime | None) -> bool:
+    """Whether a client knows this version: If-None-Match names it (`*`: any) or, without that, it is not newer."""
+    if if_none_match is not None:
+        return if_none_match.strip() == "*" or (
+            str(stored.version_id) in versions_of(if_none_match, "If-None-Match")
+        )
+    return since is not None and stored.last_updated <= since

@@ -4,13 +4,13 @@ https://hl7.org/fhir/R4/http.html#parameters
 """
 
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.search.query.parameters import query_parameters
 from fhirserver.web.negotiation import answer_type, is_pretty
 from fhirserver.web.scope import Scope, header
 
-_MAX_PARAMETERS = 1000
 _FORMATTING = frozenset(("_format", "_pretty"))
 
 
@@ -46,11 +46,6 @@ def parameters_of(scope: Scope, form: bytes = b"") -> Parameters:
 
 def _parse(text: bytes) -> list[tuple[str, str]]:
     try:
-        items = parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
+        return query_parameters(text.decode())
     except UnicodeDecodeError as error:
         raise InvalidRequest("the parameters are not UTF-8") from error
-    except ValueError as error:
-        raise InvalidRequest(f"more than {_MAX_PARAMETERS} parameters", code="too-costly") from error
-    if any("\x00" in name or "\x00" in value for name, value in items):
-        raise InvalidRequest("the parameters contain the character U+0000")
-    return items

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from fhirserver.fhir.outcomes import Issue, operation_outcome
 from fhirserver.fhir.resource_json import pretty, serialize
-from fhirserver.interactions.preconditions import versions_of
+from fhirserver.interactions.preconditions import is_unchanged
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import Written
 from fhirserver.web.negotiation import FHIR_JSON
@@ -66,24 +66,19 @@ def version_headers(stored: StoredResource) -> list[Header]:
 
 def not_modified(scope: Scope, stored: StoredResource) -> RawResponse | None:
     """304 if If-None-Match names this version or, without that header, If-Modified-Since is not before it."""
-    if_none_match = header(scope, b"if-none-match")
-    if if_none_match is not None:
-        is_known = if_none_match.strip() == "*" or (
-            str(stored.version_id) in versions_of(if_none_match, "If-None-Match")
-        )
-        return RawResponse(304, b"", version_headers(stored)) if is_known else None
     since = header(scope, b"if-modified-since")
-    if since is None:
-        return None
-    try:
-        known_at = parsedate_to_datetime(since)
-    except ValueError:  # RFC 9110: what is not a date is ignored
-        return None
-    if known_at.tzinfo is None:
-        known_at = known_at.replace(tzinfo=UTC)
-    if stored.last_updated.replace(microsecond=0) <= known_at:
+    if is_unchanged(stored, header(scope, b"if-none-match"), _end_of_second(since) if since is not None else None):
         return RawResponse(304, b"", version_headers(stored))
     return None
+
+
+def _end_of_second(text: str) -> datetime | None:
+    """The last instant that this HTTP date can mean; None if it is none (RFC 9110: then it is ignored)."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment.replace(microsecond=999_999, tzinfo=moment.tzinfo or UTC)
 
 
 def written_response(
