@@ -73,7 +73,12 @@ def at_entry(error: FhirError, index: int) -> list[Issue]:
 
 
 def _below(start: str, place: str) -> str:
-    return place if place.startswith("Bundle.") else f"{start}.resource.{place.partition('.')[2] or place}"
+    """A place in a resource (`Patient.name[0]`, `Patient`, or `id` alone) as one in the Bundle."""
+    if place.startswith("Bundle."):
+        return place
+    head, _, rest = place.partition(".")
+    element = rest if head[:1].isupper() else place
+    return f"{start}.resource.{element}" if element else f"{start}.resource"
 
 
 def _read_entry(index: int, entry: Any, base_url: str) -> EntryRequest | FhirError:

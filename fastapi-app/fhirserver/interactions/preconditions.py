@@ -54,7 +54,5 @@ def require_none_match(if_none_match: str | None, current: StoredResource | None
 def is_unchanged(stored: StoredResource, if_none_match: str | None, since: datetime | None) -> bool:
     """Whether a client knows this version: If-None-Match names it (`*`: any) or, without that, it is not newer."""
     if if_none_match is not None:
-        return if_none_match.strip() == "*" or (
-            str(stored.version_id) in versions_of(if_none_match, "If-None-Match")
-        )
+        return if_none_match.strip() == "*" or (str(stored.version_id) in versions_of(if_none_match, "If-None-Match"))
     return since is not None and stored.last_updated <= since

@@ -31,7 +31,9 @@ class CursorSigner:
             raw = b""
         signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
         if not payload or not hmac.compare_digest(signature, self._sign(scope, payload)):
-            raise InvalidRequest("_cursor is not one that this server gave out for this search", code="value", expression="_cursor")
+            raise InvalidRequest(
+                "_cursor is not one that this server gave out for this search", code="value", expression="_cursor"
+            )
         position: list[Any] = orjson.loads(payload)
         return position
 
