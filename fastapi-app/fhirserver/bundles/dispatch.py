@@ -1,21 +1,24 @@
 """One entry of a batch, or a GET of a transaction, carried out as the request of its own that it stands for."""
 
-from urllib.parse import parse_qsl
+from datetime import UTC, datetime
 
 from fhirserver.bundles import answers
 from fhirserver.bundles.entries import EntryRequest
 from fhirserver.fhir.bundle_json import BundleEntry
+from fhirserver.fhir.datatypes.dates import date_interval
 from fhirserver.fhir.outcomes import InvalidRequest, UnsupportedOperation
 from fhirserver.interactions.conditional import conditional_delete, conditional_update
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.create import create
 from fhirserver.interactions.delete import delete
 from fhirserver.interactions.history import history
-from fhirserver.interactions.preconditions import versions_of
+from fhirserver.interactions.preconditions import is_unchanged
 from fhirserver.interactions.read import read
 from fhirserver.interactions.search import search
+from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.update import update
 from fhirserver.interactions.vread import vread
+from fhirserver.search.query.parameters import query_parameters
 
 
 async def dispatch(server: Server, call: Call, entry: EntryRequest, prefer_return: str) -> BundleEntry:
@@ -48,25 +51,39 @@ async def dispatch(server: Server, call: Call, entry: EntryRequest, prefer_retur
 
 async def _get(server: Server, call: Call, entry: EntryRequest) -> BundleEntry:
     body = entry.method == "GET"
-    params = parse_qsl(entry.query or "", keep_blank_values=True)
+    params = query_parameters(entry.query or "")
     match entry.path:
         case ("metadata",):
             raise UnsupportedOperation("metadata is not read within a Bundle", expression=f"{entry.place}.request.url")
+        case ("_history",):
+            return answers.of_bundle(await history(server, call, None, None, params), body)
         case (resource_type,):
             return answers.of_bundle(await search(server, call, resource_type, params, lenient=True), body)
         case (resource_type, "_history"):
             return answers.of_bundle(await history(server, call, resource_type, None, params), body)
-        case ("_history",):
-            return answers.of_bundle(await history(server, call, None, None, params), body)
         case (resource_type, id):
-            version = await read(server, call, resource_type, id)
-            if entry.if_none_match is not None and str(version.version_id) in versions_of(
-                entry.if_none_match, "ifNoneMatch"
-            ):
-                return answers.not_modified(version)
-            return answers.of_read(call, version, body)
+            return _read_answer(call, entry, await read(server, call, resource_type, id), body)
         case (resource_type, id, "_history"):
             return answers.of_bundle(await history(server, call, resource_type, id, params), body)
         case (resource_type, id, "_history", version_id):
-            return answers.of_read(call, await vread(server, call, resource_type, id, version_id), body)
+            return _read_answer(call, entry, await vread(server, call, resource_type, id, version_id), body)
     raise InvalidRequest("nothing is known at this address", expression=f"{entry.place}.request.url")
+
+
+def _read_answer(call: Call, entry: EntryRequest, version: StoredResource, body: bool) -> BundleEntry:
+    if is_unchanged(version, entry.if_none_match, _since(entry)):
+        return answers.not_modified(version)
+    return answers.of_read(call, version, body)
+
+
+def _since(entry: EntryRequest) -> datetime | None:
+    if entry.if_modified_since is None:
+        return None
+    try:
+        return datetime.fromtimestamp(date_interval(entry.if_modified_since, UTC)[0], UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(
+            f"ifModifiedSince is an instant, not {entry.if_modified_since[:80]!r}",
+            code="value",
+            expression=f"{entry.place}.request.ifModifiedSince",
+        ) from error

@@ -31,6 +31,7 @@ class EntryRequest:
     if_match: str | None = None
     if_none_match: str | None = None
     if_none_exist: str | None = None
+    if_modified_since: str | None = None
 
     @property
     def place(self) -> str:
@@ -58,27 +59,27 @@ def read_entries(bundle: dict[str, Any], base_url: str) -> list[EntryRequest | F
     return [_read_entry(index, entry, base_url) for index, entry in enumerate(entries)]
 
 
-def at_entry(error: FhirError, index: int) -> list[Issue]:
-    """The issues of an error in one entry, with places that start at the Bundle."""
-    start = f"Bundle.entry[{index}]"
+def at_entry(error: FhirError, entry: EntryRequest) -> list[Issue]:
+    """The issues of an error in this entry, with places that start at the Bundle."""
     return [
         Issue(
             issue.severity,
             issue.code,
             issue.diagnostics,
-            tuple(_below(start, place) for place in issue.expression) or (start,),
+            tuple(_below(entry, place) for place in issue.expression) or (entry.place,),
         )
         for issue in error.issues
     ]
 
 
-def _below(start: str, place: str) -> str:
-    """A place in a resource (`Patient.name[0]`, `Patient`, or `id` alone) as one in the Bundle."""
-    if place.startswith("Bundle."):
-        return place
+def _below(entry: EntryRequest, place: str) -> str:
+    """A place in the entry's resource, or the name of a parameter of its criteria, as a place in the Bundle."""
     head, _, rest = place.partition(".")
-    element = rest if head[:1].isupper() else place
-    return f"{start}.resource.{element}" if element else f"{start}.resource"
+    if head == "Bundle" and rest:
+        return place
+    if entry.resource is not None and (head == entry.resource_type or place in ("id", "resourceType")):
+        return f"{entry.place}.resource.{rest or place}"
+    return f"{entry.place}.request.{'url' if entry.if_none_exist is None else 'ifNoneExist'}"
 
 
 def _read_entry(index: int, entry: Any, base_url: str) -> EntryRequest | FhirError:
@@ -92,7 +93,7 @@ def _read_entry(index: int, entry: Any, base_url: str) -> EntryRequest | FhirErr
     request = entry.get("request")
     if not isinstance(request, dict):
         return wrong("an entry of a batch or transaction has a request", ".request")
-    strings = ("method", "url", "ifMatch", "ifNoneMatch", "ifNoneExist")
+    strings = ("method", "url", "ifMatch", "ifNoneMatch", "ifNoneExist", "ifModifiedSince")
     if not all(isinstance(request.get(name, ""), str) for name in strings):
         return wrong("the elements of a request are strings", ".request")
     method = request.get("method", "")
@@ -120,6 +121,7 @@ def _read_entry(index: int, entry: Any, base_url: str) -> EntryRequest | FhirErr
         request.get("ifMatch"),
         request.get("ifNoneMatch"),
         request.get("ifNoneExist"),
+        request.get("ifModifiedSince"),
     )
 
 

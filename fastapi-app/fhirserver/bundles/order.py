@@ -17,12 +17,15 @@ def in_order(entries: Iterable[EntryRequest]) -> list[EntryRequest]:
 
 
 def require_distinct(targets: Iterable[tuple[EntryRequest, str, str]]) -> None:
-    """`InvalidRequest` if two entries write the same resource. `targets` are (entry, type, id)."""
+    """`InvalidRequest` if two entries concern the same resource. `targets` are (entry, type, id).
+
+    Several creates with If-None-Exist may: what one of them creates or finds, the others find.
+    """
     first: dict[tuple[str, str], EntryRequest] = {}
     issues = []
     for entry, resource_type, id in targets:
         other = first.setdefault((resource_type, id), entry)
-        if other is not entry:
+        if other is not entry and not other.method == entry.method == "POST":
             issues.append(
                 Issue(
                     "error",

@@ -9,9 +9,10 @@ from typing import Any
 
 from fhirserver.bundles.entries import EntryRequest
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.outcomes import InvalidRequest
 
 _RESTFUL = re.compile(r"(https?://.+)/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
-_CONDITIONAL = re.compile(r"[A-Z][A-Za-z]+\?.+", re.DOTALL)
+_CONDITIONAL = re.compile(r"[A-Z][A-Za-z]+\?.*", re.DOTALL)
 _LINK = re.compile(r"""((?:href|src)\s*=\s*)(?:"([^"]*)"|'([^']*)')""")
 _URI_TYPES = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 
@@ -23,11 +24,15 @@ class Identities:
         self._absolute: dict[str, str] = {}
         self._relative: dict[str, dict[str, str]] = {}
 
-    def add(self, full_url: str | None, address: str) -> None:
-        """The entry `full_url` is `address` (`Patient/1`) on the server."""
+    def add(self, entry: EntryRequest, address: str) -> None:
+        """The entry is `address` (`Patient/1`) on the server. `InvalidRequest` if another has its fullUrl."""
+        full_url = entry.full_url
         if full_url is None:
             return
-        self._absolute[full_url] = address
+        if self._absolute.setdefault(full_url, address) != address:
+            raise InvalidRequest(
+                f"two entries have the fullUrl {full_url[:200]!r}", expression=f"{entry.place}.fullUrl"
+            )
         root, relative = _restful(full_url)
         if root is not None and relative is not None:
             self._relative.setdefault(root, {})[relative] = address

@@ -11,6 +11,7 @@ from fhirserver.interactions.versions import require_type
 from fhirserver.search.query.parameters import query_parameters
 from fhirserver.search.query.parse import parse_query
 from fhirserver.search.request import SearchRequest
+from fhirserver.search.rewrite.canonical import canonical
 
 
 def criteria_request(server: Server, call: Call, resource_type: str, query: str) -> SearchRequest:
@@ -41,7 +42,7 @@ def criteria_request(server: Server, call: Call, resource_type: str, query: str)
 async def locked_match(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
     """The one resource that matches, or None. `MultipleMatches` if there are several. Within a transaction."""
     request = criteria_request(server, call, resource_type, query)
-    await server.store.lock([str(request)])
+    await server.store.lock([canonical(request)])
     [found] = await server.store.find([request])
     if not found:
         return None

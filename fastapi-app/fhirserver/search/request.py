@@ -7,6 +7,8 @@ from typing import Literal
 from fhirserver.fhir.outcomes import Issue
 from fhirserver.search.query.tree import EVERYTHING, Node, conjunction
 
+_OF_A_PAGE = frozenset({"_count", "_total", "_summary", "_elements", "_include", "_revinclude"})
+
 
 @dataclass(frozen=True, slots=True)
 class Sort:
@@ -61,6 +63,12 @@ class SearchRequest:
     def __str__(self) -> str:
         order = f" ORDER BY {','.join(map(str, self.sort))}" if self.sort else ""
         return f"{self.resource_type} WHERE {self.tree}{order}"
+
+    @property
+    def scope(self) -> str:
+        """What the pages of this search have in common: what is asked for, and the order, as the client wrote it."""
+        kept = sorted(item for item in self.applied if item[0].partition(":")[0] not in _OF_A_PAGE)
+        return repr((self.resource_type, kept, self.sort))
 
     @property
     def is_everything(self) -> bool:

@@ -1,224 +1,181 @@
-"""create, read, vread, update, delete, history of one resource over HTTP.
+"""Read and vread over HTTP: headers, conditional reads, formats, compression.
 
-https://hl7.org/fhir/R4/http.html
+https://hl7.org/fhir/R4/http.html#read and #vread
 """
 
+import gzip
 import json
-import random
-from typing import Any
 
-import httpx
 import pytest
 
-from fhirserver.fhir.datatypes.ids import embedded_bucket, home_bucket
+from fhirserver.fhir.validation.structure import Validator
 
-PATIENT: dict[str, Any] = {"resourceType": "Patient", "gender": "male"}
+from .building import patient, unique
 
-
-def unique() -> str:
-    return f"t-{random.getrandbits(60)}"
-
-
-async def created(client: httpx.AsyncClient, resource: dict[str, Any] = PATIENT, **headers: str) -> httpx.Response:
-    answer = await client.post(resource["resourceType"], json=resource, headers=headers)
-    assert answer.status_code == 201, answer.text
-    return answer
-
-
-async def test_create_tells_where_the_resource_is(client):
-    answer = await created(client)
-    body = answer.json()
-    assert answer.headers["location"] == f"http://test/fhir/Patient/{body['id']}/_history/1"
-    assert answer.headers["etag"] == 'W/"1"'
-    assert answer.headers["content-type"].startswith("application/fhir+json")
-    assert "last-modified" in answer.headers
-    assert body["meta"]["versionId"] == "1"
-    assert body["gender"] == "male"
-    assert embedded_bucket(body["id"]) is not None
-
-
-async def test_an_id_in_the_body_of_a_create_is_ignored(client):
-    answer = await created(client, PATIENT | {"id": "mine"})
-    assert answer.json()["id"] != "mine"
-
-
-async def test_what_belongs_to_a_patient_gets_an_id_in_its_bucket(client):
-    patient = (await created(client)).json()["id"]
-    condition = {"resourceType": "Condition", "subject": {"reference": f"Patient/{patient}"}}
-    assert home_bucket((await created(client, condition)).json()["id"]) == home_bucket(patient)
+NUMBERS = ("1.00", "1e2", "-0.0", "0.10E-3", "12345678901234567890.123456789", "100", "-0")
+EXTENSIONS = ",".join(f'{{"url":"http://x/é","valueDecimal":{number}}}' for number in NUMBERS)
+EXACT = f'{{"resourceType":"Patient","extension":[{EXTENSIONS}]}}'
 
 
 async def test_a_read_is_the_stored_bytes_and_one_statement(client, statements):
-    text = '{"resourceType":"Patient","extension":[{"url":"http://x/é","valueDecimal":1.00},{"url":"y","valueDecimal":1e2}]}'
-    answer = await client.post("Patient", content=text.encode())
+    answer = await client.post("Patient", content=EXACT.encode())
+    assert answer.status_code == 201, answer.text
+    address = f"Patient/{answer.json()['id']}"
     statements.names.clear()
-    read = await client.get(f"Patient/{answer.json()['id']}")
+    read = await client.get(address)
     assert statements.names == ["read"]
     assert read.content == answer.content
-    assert '"valueDecimal":1.00}' in read.text
-    assert '"valueDecimal":1e2}' in read.text
-    assert "http://x/é" in read.text
+    extensions = EXACT[EXACT.index('"extension"') :].encode()
+    assert read.content.endswith(extensions)
+    statements.names.clear()
+    version = await client.get(f"{address}/_history/1")
+    assert statements.names == ["read_version"]
+    assert version.content == answer.content
+    for number in NUMBERS:
+        assert f'"valueDecimal": {number}\n' in (await client.get(f"{address}?_pretty=true")).text
 
 
-async def test_head_is_a_read_without_body(client):
-    id = (await created(client)).json()["id"]
-    head, get = await client.head(f"Patient/{id}"), await client.get(f"Patient/{id}")
-    assert head.status_code == 200
-    assert head.headers["etag"] == get.headers["etag"]
-    assert head.headers["content-length"] == get.headers["content-length"]
+async def test_headers_of_a_read(timed, clock):
+    id = (await timed.post("Patient", json=patient())).json()["id"]
+    answer = await timed.get(f"Patient/{id}")
+    assert answer.headers["etag"] == 'W/"1"'
+    assert answer.headers["last-modified"] == "Sat, 31 Jan 2026 09:30:00 GMT"
+    assert answer.headers["content-type"] == "application/fhir+json; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.json()["meta"] == {"versionId": "1", "lastUpdated": "2026-01-31T09:30:00.123Z"}
+    assert "location" not in answer.headers
 
 
-async def test_an_update_makes_a_version_and_the_old_one_stays(client):
-    first = (await created(client)).json()
-    address = f"Patient/{first['id']}"
-    answer = await client.put(address, json=first | {"gender": "female"})
-    assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"2"')
-    assert (await client.get(address)).json()["gender"] == "female"
-    assert (await client.get(f"{address}/_history/1")).json() == first
-    assert (await client.get(f"{address}/_history/3")).status_code == 404
-
-
-async def test_an_update_creates_under_the_clients_id(client):
-    id = unique()
-    answer = await client.put(f"Patient/{id}", json=PATIENT | {"id": id})
-    assert answer.status_code == 201
-    assert answer.headers["location"].endswith(f"/Patient/{id}/_history/1")
-    assert (await client.put(f"Patient/{id}", json=PATIENT | {"id": id})).status_code == 200
-
-
-async def test_delete_then_410_then_an_update_revives(client):
-    body = (await created(client)).json()
-    address = f"Patient/{body['id']}"
-    answer = await client.delete(address)
-    assert (answer.status_code, answer.headers["etag"]) == (204, 'W/"2"')
-    assert (await client.get(address)).status_code == 410
-    assert (await client.get(f"{address}/_history/2")).status_code == 410
-    assert (await client.delete(address)).status_code == 204
-    assert (await client.delete(f"Patient/{unique()}")).status_code == 204
-    revived = await client.put(address, json=body)
-    assert (revived.status_code, revived.headers["etag"]) == (201, 'W/"3"')
-    history = (await client.get(f"{address}/_history")).json()
-    assert [entry["request"]["method"] for entry in history["entry"]] == ["PUT", "DELETE", "POST"]
-    assert [entry["response"]["etag"] for entry in history["entry"]] == ['W/"3"', 'W/"2"', 'W/"1"']
-
-
-async def test_a_new_subject_moves_the_resource_and_its_history(client):
-    one, two = (
-        ((await created(client)).json()["id"] for _ in range(2))
-        if False
-        else (
-            (await created(client)).json()["id"],
-            (await created(client)).json()["id"],
-        )
-    )
-    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
-    body = (await created(client, observation | {"subject": {"reference": f"Patient/{one}"}})).json()
-    address = f"Observation/{body['id']}"
-    moved = await client.put(address, json=body | {"subject": {"reference": f"Patient/{two}"}})
-    assert moved.status_code == 200
-    assert (await client.get(address)).headers["etag"] == 'W/"2"'
-    assert (await client.get(f"{address}/_history/1")).json() == body
-    assert len((await client.get(f"{address}/_history")).json()["entry"]) == 2
-    assert (await client.get(f"Observation?patient={one}")).json()["total"] == 0
-    assert (await client.get(f"Observation?patient={two}")).json()["total"] == 1
-
-
-async def test_if_match_prevents_lost_updates(client):
-    body = (await created(client)).json()
-    address = f"Patient/{body['id']}"
-    assert (await client.put(address, json=body, headers={"If-Match": 'W/"1"'})).status_code == 200
-    assert (await client.put(address, json=body, headers={"If-Match": 'W/"1"'})).status_code == 412
-    assert (await client.delete(address, headers={"If-Match": 'W/"1"'})).status_code == 412
-    assert (await client.delete(address, headers={"If-Match": 'W/"2"'})).status_code == 204
-
-
-async def test_if_none_match_star_only_creates(client):
-    id = unique()
-    headers = {"If-None-Match": "*"}
-    assert (await client.put(f"Patient/{id}", json=PATIENT | {"id": id}, headers=headers)).status_code == 201
-    assert (await client.put(f"Patient/{id}", json=PATIENT | {"id": id}, headers=headers)).status_code == 412
-
-
-async def test_conditional_read(client):
-    answer = await created(client)
-    address = f"Patient/{answer.json()['id']}"
-    same = await client.get(address, headers={"If-None-Match": 'W/"1"'})
-    assert (same.status_code, same.content) == (304, b"")
-    assert (await client.get(address, headers={"If-None-Match": 'W/"9"'})).status_code == 200
-    since = {"If-Modified-Since": answer.headers["last-modified"]}
-    assert (await client.get(address, headers=since)).status_code == 304
-    since = {"If-Modified-Since": "Mon, 01 Jan 2001 00:00:00 GMT"}
-    assert (await client.get(address, headers=since)).status_code == 200
+async def test_head_is_a_read_without_body(client, create):
+    address = f"Patient/{(await create(patient())).json()['id']}"
+    for url in (address, f"{address}/_history/1", address + "?_pretty=true"):
+        head, get = await client.head(url), await client.get(url)
+        assert head.status_code == 200
+        assert {name: head.headers[name] for name in ("etag", "last-modified", "content-length")} == {
+            name: get.headers[name] for name in ("etag", "last-modified", "content-length")
+        }
+    assert (await client.head(f"Patient/{unique()}")).status_code == 404
 
 
 @pytest.mark.parametrize(
-    ("prefer", "expected"),
+    ("headers", "status"),
     [
-        ("return=representation", "Patient"),
-        ("return=OperationOutcome", "OperationOutcome"),
-        ("return=minimal", None),
-        ("", "Patient"),
+        ({"If-None-Match": 'W/"2"'}, 304),
+        ({"If-None-Match": '"2"'}, 304),
+        ({"If-None-Match": "2"}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": 'W/"7", W/"2"'}, 304),
+        ({"If-None-Match": 'W/"1"'}, 200),
+        ({"If-Modified-Since": "Sat, 31 Jan 2026 09:30:05 GMT"}, 304),
+        ({"If-Modified-Since": "Sat, 31 Jan 2026 10:30:05 +0100"}, 304),
+        ({"If-Modified-Since": "Sat, 31 Jan 2026 09:30:04 GMT"}, 200),
+        ({"If-Modified-Since": "yesterday"}, 200),
+        ({"If-Modified-Since": "Fri, 31 Dec 9999 23:59:59 -2359"}, 304),
+        ({"If-None-Match": 'W/"1"', "If-Modified-Since": "Sat, 31 Jan 2026 09:30:05 GMT"}, 200),
+        ({"If-None-Match": 'W/"2"', "If-Modified-Since": "Sat, 31 Jan 2020 09:30:05 GMT"}, 304),
+    ],
+    ids=str,
+)
+async def test_a_conditional_read(timed, clock, headers, status):
+    body = (await timed.post("Patient", json=patient())).json()
+    clock.go_on(seconds=5)
+    await timed.put(f"Patient/{body['id']}", json=body)
+    answer = await timed.get(f"Patient/{body['id']}", headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["etag"] == 'W/"2"'
+    assert answer.headers["last-modified"] == "Sat, 31 Jan 2026 09:30:05 GMT"
+    assert bool(answer.content) == (status == 200)
+
+
+async def test_versions_that_are_not_there(client, create):
+    address = f"Patient/{(await create(patient())).json()['id']}"
+    for version in ("0", "2", "-1", "x", "01.5", "9" * 20, "9" * 60):
+        assert (await client.get(f"{address}/_history/{version}")).status_code == 404, version
+
+
+@pytest.mark.parametrize(
+    ("accept", "format", "kind"),
+    [
+        (None, None, "application/fhir+json"),
+        ("*/*", None, "application/fhir+json"),
+        ("application/*", None, "application/fhir+json"),
+        ("application/json", None, "application/json"),
+        ("application/json, application/fhir+json;q=0.9", None, "application/json"),
+        ("text/html, application/json;q=0.5", None, "application/json"),
+        ("application/fhir+json; fhirVersion=4.0", None, "application/fhir+json"),
+        ("application/fhir+xml", "json", "application/fhir+json"),
+        ("application/fhir+xml", "application/fhir+json", "application/fhir+json"),
+        ("application/fhir+xml", "application/json", "application/fhir+json"),
+        ("application/fhir+xml", "application/fhir%2Bjson", "application/fhir+json"),
+        ("application/fhir+xml", None, None),
+        ("application/fhir+json;q=0", None, None),
+        ("application/fhir+json; fhirVersion=3.0", None, None),
+        (None, "xml", None),
+        (None, "application/fhir%2Bjson; fhirVersion=5.0", None),
     ],
 )
-async def test_prefer_tells_what_a_write_answers(client, prefer, expected):
-    answer = await created(client, Prefer=prefer)
-    assert (answer.json()["resourceType"] if answer.content else None) == expected
-    body = {**PATIENT, "id": answer.headers["location"].split("/")[-3]}
-    again = await client.put(f"Patient/{body['id']}", json=body, headers={"Prefer": prefer})
-    assert (again.json()["resourceType"] if again.content else None) == expected
+async def test_the_format_is_negotiated(client, create, accept, format, kind):
+    id = (await create(patient())).json()["id"]
+    url = f"Patient/{id}" + (f"?_format={format}" if format else "")
+    answer = await client.get(url, headers={"Accept": accept or ""})
+    if kind is None:
+        assert answer.status_code == 406
+        assert answer.json()["resourceType"] == "OperationOutcome"
+    else:
+        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
 
 
-async def test_if_none_exist(client):
-    named = PATIENT | {"identifier": [{"system": "urn:t", "value": unique()}]}
-    criteria = {"If-None-Exist": f"identifier=urn:t|{named['identifier'][0]['value']}"}
-    first = await created(client, named, **criteria)
-    again = await client.post("Patient", json=named, headers=criteria)
-    assert (again.status_code, again.json()) == (200, first.json())
-    await created(client, named)
-    several = await client.post("Patient", json=named, headers=criteria)
-    assert (several.status_code, several.json()["issue"][0]["code"]) == (412, "multiple-matches")
-
-
-async def test_conditional_update_and_delete(client):
-    value = unique()
-    named = PATIENT | {"identifier": [{"system": "urn:t", "value": value}]}
-    address = f"Patient?identifier=urn:t|{value}"
-    first = await client.put(address, json=named)
-    assert first.status_code == 201
-    second = await client.put(address, json=named | {"gender": "other"})
-    assert (second.status_code, second.json()["id"]) == (200, first.json()["id"])
-    other = await client.put(address, json=named | {"id": "another"})
-    assert other.status_code == 400
-    assert (await client.delete(address)).status_code == 204
-    assert (await client.get(f"Patient/{first.json()['id']}")).status_code == 410
-    assert (await client.delete(address)).status_code == 204
-
-
-async def test_negotiation(client):
-    id = (await created(client)).json()["id"]
-    for accept in ("application/fhir+json", "application/json", "*/*", "text/html, application/json;q=0.5"):
-        assert (await client.get(f"Patient/{id}", headers={"Accept": accept})).status_code == 200, accept
-    answer = await client.get(f"Patient/{id}?_format=json&_pretty=true", headers={"Accept": "application/fhir+xml"})
-    assert answer.status_code == 200
-    assert "\n  " in answer.text
-    answer = await client.post("Patient", content=json.dumps(PATIENT), headers={"Content-Type": "application/json"})
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "text/json",
+        "APPLICATION/FHIR+JSON",
+        'application/fhir+json; charset="UTF-8"; fhirVersion=4.0',
+    ],
+)
+async def test_bodies_of_several_kinds_are_taken(client, kind):
+    answer = await client.post("Patient", content=json.dumps(patient()), headers={"Content-Type": kind})
     assert answer.status_code == 201
 
 
-async def test_large_answers_are_compressed_if_wanted(client):
-    body = await created(client, PATIENT | {"extension": [{"url": "http://x", "valueString": "abc" * 2000}]})
-    answer = await client.get(f"Patient/{body.json()['id']}", headers={"Accept-Encoding": "gzip"})
-    assert answer.headers["content-encoding"] == "gzip"
-    assert answer.json() == body.json()
-    plain = await client.get(f"Patient/{body.json()['id']}", headers={"Accept-Encoding": "identity"})
-    assert "content-encoding" not in plain.headers
+async def test_gzip_both_ways(client):
+    body = json.dumps(patient(extension=[{"url": "http://x", "valueString": "abc" * 2000}])).encode()
+    created = await client.post("Patient", content=gzip.compress(body), headers={"Content-Encoding": "gzip"})
+    assert created.status_code == 201
+    url = f"Patient/{created.json()['id']}"
+    packed = await client.get(url, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.json() == created.json()
+    for refusing in ("identity", "gzip;q=0", "br"):
+        plain = await client.get(url, headers={"Accept-Encoding": refusing})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == packed.content
 
 
 async def test_the_capability_statement_is_valid_and_names_every_type(client, definitions):
-    from fhirserver.fhir.validation.structure import Validator
-
     statement = (await client.get("metadata")).json()
     assert Validator(definitions).validate(statement, "CapabilityStatement") == []
     assert [item["type"] for item in statement["rest"][0]["resource"]] == list(definitions.resource_types)
     terminology = (await client.get("metadata?mode=terminology")).json()
     assert Validator(definitions).validate(terminology, "TerminologyCapabilities") == []
+
+
+async def test_methods_that_an_address_does_not_have(client):
+    for method, url, allowed in (
+        ("PATCH", "Patient/1", "GET, PUT, DELETE, HEAD"),
+        ("POST", "Patient/1", "GET, PUT, DELETE, HEAD"),
+        ("DELETE", "Patient/1/_history/1", "GET, HEAD"),
+        ("PUT", "Patient/_history", "GET, HEAD"),
+        ("GET", "Patient/_search", "POST"),
+        ("PUT", "metadata", "GET, HEAD"),
+        ("OPTIONS", "Patient", "GET, POST, PUT, DELETE, HEAD"),
+    ):
+        answer = await client.request(method, url)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+async def test_the_request_id_is_given_back(client):
+    assert (await client.get("Patient/x", headers={"X-Request-ID": "mine-1"})).headers["x-request-id"] == "mine-1"
+    for bad in ("two words", "x" * 65):
+        assert (await client.get("Patient/x", headers={"X-Request-ID": bad})).headers["x-request-id"] != bad

@@ -211,6 +211,28 @@ async def test_of_many_conditional_creates_at_once_one_creates(client, path):
     assert (await client.get(f"Patient?{criteria}")).json()["total"] == 1
 
 
+@pytest.mark.parametrize("path", ["http", "transaction"])
+async def test_other_spellings_of_the_criteria_create_no_duplicates(client, path):
+    value = unique()
+    named = patient(active=True, identifier=[{"system": "urn:t", "value": value}])
+    spellings = [
+        f"identifier=urn:t|{value.lower()}&active=true",
+        f"identifier=urn:t|{value.upper()}&active=true",
+        f"active=true&identifier=urn:t|{value}",
+        f"active=TRUE&identifier=urn:t|{value}&active=true",
+    ]
+
+    async def create(criteria: str) -> None:
+        if path == "http":
+            answer = await client.post("Patient", json=named, headers={"If-None-Exist": criteria})
+            assert answer.status_code in {200, 201}
+        else:
+            await send(client, entry("POST", "Patient", named, ifNoneExist=criteria))
+
+    await asyncio.gather(*(create(criteria) for criteria in spellings * 3))
+    assert (await client.get(f"Patient?identifier=urn:t|{value}&_total=accurate")).json()["total"] == 1
+
+
 async def test_of_many_guarded_updates_at_once_one_wins(client):
     id = unique()
     await client.put(f"Patient/{id}", json=patient(id=id))

@@ -85,11 +85,11 @@ def test_two_entries_that_write_the_same_are_refused():
     [
         ("Patient.name[0].family", "Bundle.entry[3].resource.name[0].family"),
         ("Bundle.entry[3].request.url", "Bundle.entry[3].request.url"),
-        ("Patient", "Bundle.entry[3].resource"),
         ("id", "Bundle.entry[3].resource.id"),
+        ("birthdate", "Bundle.entry[3].request.url"),  # a parameter of its criteria
     ],
 )
 def test_places_start_at_the_bundle(place, expected):
-    error = InvalidResource([Issue("error", "value", "x", (place,))])
-    [issue] = at_entry(error, 3)
+    entry = EntryRequest(3, "PUT", ("Patient",), "birthdate=x", None, PATIENT)
+    [issue] = at_entry(InvalidResource([Issue("error", "value", "x", (place,))]), entry)
     assert issue.expression == (expected,)

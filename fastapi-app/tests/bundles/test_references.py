@@ -4,6 +4,7 @@ import pytest
 
 from fhirserver.bundles.entries import EntryRequest
 from fhirserver.bundles.references import Identities, conditional_references, rewrite
+from fhirserver.fhir.outcomes import InvalidRequest
 
 URN = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
 
@@ -11,11 +12,20 @@ URN = "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
 @pytest.fixture
 def identities() -> Identities:
     found = Identities()
-    found.add(URN, "Patient/new")
-    found.add("http://a/fhir/Patient/1", "Patient/one")
-    found.add("http://b/fhir/Patient/1", "Patient/other")
-    found.add(None, "Patient/unnamed")
+    found.add(named(URN), "Patient/new")
+    found.add(named("http://a/fhir/Patient/1"), "Patient/one")
+    found.add(named("http://b/fhir/Patient/1"), "Patient/other")
+    found.add(named(None), "Patient/unnamed")
     return found
+
+
+def named(full_url: str | None) -> EntryRequest:
+    return EntryRequest(0, "POST", ("Patient",), None, full_url, {"resourceType": "Patient"})
+
+
+def test_a_full_url_is_given_once(identities):
+    with pytest.raises(InvalidRequest, match="two entries have the fullUrl"):
+        identities.add(named(URN), "Patient/another")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
 from fhirserver.fhir.definitions import Definitions
-from fhirserver.fhir.outcomes import Issue
+from fhirserver.fhir.outcomes import InvalidRequest, Issue
 from fhirserver.search.query.chains import is_linked, read_linked
 from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
 from fhirserver.search.query.results import ResultParameters
@@ -47,6 +47,11 @@ def parse_query(
     results = ResultParameters(resource_type, definitions)
     context = Context(definitions, zone, base_url, now)
     for name, value in params:
+        if "\x00" in name or "\x00" in value:
+            shown = name.replace("\x00", "")[:80]
+            raise InvalidRequest(
+                f"{shown}: the character U+0000 is not allowed", code="value", expression=shown.partition(":")[0]
+            )
         if name in _OF_THE_ANSWER:
             continue
         if results.take(name, value):

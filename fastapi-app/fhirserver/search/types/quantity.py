@@ -1,6 +1,6 @@
 """https://hl7.org/fhir/R4/search.html#quantity"""
 
-from math import inf, nextafter
+from math import inf, isfinite, nextafter
 from typing import Any
 
 from fhirserver.search.entry import EntryBuilder
@@ -65,7 +65,7 @@ def _sampled(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
     zero = as_float(origin.get("value")) or 0.0
     factor = as_float(value.get("factor"))
     samples = [zero + sample * (1.0 if factor is None else factor) for sample in _numbers(value.get("data"))]
-    if samples:
+    if samples and all(map(isfinite, samples)):
         _add(
             keys,
             min(samples),
@@ -78,13 +78,15 @@ def _sampled(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
 
 
 def _numbers(data: Any) -> list[float]:
-    """The samples that are numbers; `E`, `L` and `U` are none."""
+    """The samples that are numbers; `E`, `L` and `U` are none, nor are those that Python alone reads (`nan`, `inf`)."""
     numbers = []
     for word in str(data or "").split():
         try:
-            numbers.append(float(word))
+            number = float(word)
         except ValueError:
             continue
+        if isfinite(number):
+            numbers.append(number)
     return numbers
 
 

@@ -28,7 +28,7 @@ FIND_BY_KEY = Statement(
 async def search(statements: Statements, request: SearchRequest, signer: CursorSigner) -> SearchPage:
     """One page. The cursor of a request goes on where its page ended; it is good for the same search only."""
     count = request.count or 0
-    scope = str(request)
+    scope = request.scope
     position: list[Any] | None = None
     backwards = False
     if request.cursor is not None:

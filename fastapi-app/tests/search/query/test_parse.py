@@ -127,9 +127,21 @@ def test_what_does_not_exist_here_is_never_ignored(
 
 
 @pytest.mark.parametrize("lenient", [True, False])
+@pytest.mark.parametrize("name", ["fam\x00ily", "\x00", "_sort\x00", "\x00subject.family"])
+def test_no_null_character_in_a_name(searcher: Searcher, name: str, lenient: bool) -> None:
+    with pytest.raises(InvalidRequest, match=r"U\+0000 is not allowed") as caught:
+        searcher.parse("Patient", (name, "a"), lenient=lenient)
+    assert "\x00" not in str(caught.value.issues)
+
+
+@pytest.mark.parametrize("lenient", [True, False])
 @pytest.mark.parametrize(
     ("resource_type", "name", "value", "message"),
     [
+        ("Patient", "family", "a\x00", "family: the character U+0000 is not allowed"),
+        ("Patient", "family:exact", "\x00", "family:exact: the character U+0000 is not allowed"),
+        ("Observation", "subject:Patient.family", "\x00",
+         "subject:Patient.family: the character U+0000 is not allowed"),
         ("Patient", "gender:missing", "yes", "gender:missing: 'yes' is not true or false"),
         ("Patient", "gender:missing", "true,false", "gender:missing: 'true,false' is not true or false"),
         ("Patient", "gender:missing", "TRUE", "gender:missing: 'TRUE' is not true or false"),

@@ -75,6 +75,11 @@ SAMPLES = {"origin": {"value": 10, "system": UCUM, "code": "mV"}, "period": 1, "
         (f"lt11|{UCUM}|mV", observation(valueSampledData=SAMPLES | {"data": "0 E 4"}), True, "10 is the lowest"),
         ("gt0", observation(valueSampledData=SAMPLES | {"data": "E U L"}), False, "no sample is a number"),
         ("gt0", observation(valueSampledData=SAMPLES), False, "no data"),
+        ("gt1000", observation(valueSampledData=SAMPLES | {"data": "nan 0 4"}), False, "nan is no sample"),
+        ("sa1000", observation(valueSampledData=SAMPLES | {"data": "NaN"}), False, "nor by itself"),
+        ("gt1000", observation(valueSampledData=SAMPLES | {"data": "0 inf"}), False, "nor is inf"),
+        ("gt11", observation(valueSampledData=SAMPLES | {"data": "nan 4"}), True, "the others count: 10 + 4 × 0.5"),
+        ("ne1", observation(valueSampledData=SAMPLES | {"data": "1e308", "factor": 10}), False, "beyond all numbers"),
         # any of several
         (
             "component-value-quantity=2",
