@@ -77,8 +77,10 @@ def _below(entry: EntryRequest, place: str) -> str:
     head, _, rest = place.partition(".")
     if head == "Bundle" and rest:
         return place
-    if entry.resource is not None and (head == entry.resource_type or place in ("id", "resourceType")):
-        return f"{entry.place}.resource.{rest or place}"
+    if entry.resource is not None and place in ("id", "resourceType"):
+        return f"{entry.place}.resource.{place}"
+    if entry.resource is not None and head == entry.resource_type:
+        return f"{entry.place}.resource.{rest}" if rest else f"{entry.place}.resource"
     return f"{entry.place}.request.{'url' if entry.if_none_exist is None else 'ifNoneExist'}"
 
 

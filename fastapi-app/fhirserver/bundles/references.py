@@ -108,7 +108,7 @@ def rewrite(
         result = {}
         for name, child in value.items():
             known = properties.get(name)
-            child_type = known.type_code if known is not None else None
+            child_type = known.type_code if known is not None else "Element" if name.startswith("_") else None
             if isinstance(child, str):
                 if (name == "reference" and type_name == "Reference") or child_type in _URI_TYPES:
                     child = renamed(child) or child

@@ -23,11 +23,14 @@ The error tree::
       DefinitionsCorrupt   the packaged R4 definitions cannot be used (start-up only)
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 Severity = Literal["fatal", "error", "warning", "information"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,14 @@ class Issue:
     expression: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The issue as an element of `OperationOutcome.issue`."""
+        """The issue as an element of `OperationOutcome.issue`. What it quotes may have characters that R4 has not."""
         element: dict[str, Any] = {
             "severity": self.severity,
             "code": self.code,
-            "diagnostics": self.diagnostics,
+            "diagnostics": _CONTROL.sub("\ufffd", self.diagnostics),
         }
         if self.expression:
-            element["expression"] = list(self.expression)
+            element["expression"] = [_CONTROL.sub("\ufffd", place) for place in self.expression]
         return element
 
 

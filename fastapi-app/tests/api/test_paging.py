@@ -150,7 +150,7 @@ async def test_totals(client, store_all, statements, tag):
     assert await total("&_count=2&_total=accurate") == (5, ["search", "count"])
     estimate, names = await total("&_count=2&_total=estimate")
     assert isinstance(estimate, int)
-    assert names == ["search", "estimate"]
+    assert names[:2] == ["search", "estimate"]  # Citus, whose plans hide the number, counts then
     assert await total("&_count=0") == (5, ["count"])
     assert await total("&_summary=count") == (5, ["count"])
     first = (await client.get(f"{url}&_count=2&_total=accurate")).json()

@@ -1,61 +1,19 @@
-"""Transactions and batches over HTTP.
+"""Transactions over HTTP. https://hl7.org/fhir/R4/http.html#transaction"""
 
-https://hl7.org/fhir/R4/http.html#transaction
-"""
-
-import asyncio
-import json
-import random
-from typing import Any
-
-import httpx
 import pytest
 
 from fhirserver.fhir.datatypes.ids import home_bucket
 
-URN = "urn:uuid:00000000-0000-4000-8000-00000000000"
+from .building import URN, basic, criteria, entry, named, observation, patient, unique
 
 
-def unique() -> str:
-    return f"t-{random.getrandbits(60)}"
+async def subject_of(client, address):
+    return (await client.get(address)).json()["subject"]["reference"]
 
 
-def entry(method: str, url: str, resource: Any = None, full_url: str | None = None, **request: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"request": {"method": method, "url": url, **request}}
-    if full_url is not None:
-        made["fullUrl"] = full_url
-    return made if resource is None else made | {"resource": resource}
-
-
-async def send(client: httpx.AsyncClient, *entries: dict[str, Any], kind: str = "transaction", **headers: str):
-    bundle = {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
-    return await client.post("", content=json.dumps(bundle).encode(), headers=headers)
-
-
-def patient(**elements: Any) -> dict[str, Any]:
-    return {"resourceType": "Patient", **elements}
-
-
-def observation(subject: str, **elements: Any) -> dict[str, Any]:
-    return {
-        "resourceType": "Observation",
-        "status": "final",
-        "code": {"text": "x"},
-        "subject": {"reference": subject},
-        **elements,
-    }
-
-
-def locations(answer: httpx.Response) -> list[str]:
-    """`Type/id` of each entry."""
-    assert answer.status_code == 200, answer.text
-    return ["/".join(item["response"]["location"].split("/")[:2]) for item in answer.json()["entry"]]
-
-
-async def test_references_between_entries_are_resolved_everywhere(client):
+async def test_references_between_entries_are_resolved_everywhere(client, commit):
     div = f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{URN}1">who</a><img src=\'{URN}1\'/></div>'
-    answer = await send(
-        client,
+    first, who, third, fourth, old = await commit(
         entry(
             "POST",
             "Observation",
@@ -77,7 +35,6 @@ async def test_references_between_entries_are_resolved_everywhere(client):
         entry("POST", "Observation", observation("http://a/b/Patient/old"), "http://a/b/Observation/2"),
         entry("POST", "Patient", patient(), "http://a/b/Patient/old"),
     )
-    first, who, third, fourth, old = locations(answer)
     stored = (await client.get(first)).json()
     assert stored["subject"] == {"reference": who}
     assert f'href="{who}"' in stored["text"]["div"]
@@ -87,190 +44,290 @@ async def test_references_between_entries_are_resolved_everywhere(client):
     assert (await client.get(third)).json()["subject"] == {"reference": old}
     assert (await client.get(third)).json()["focus"] == [{"reference": fourth}]
     assert (await client.get(fourth)).json()["subject"] == {"reference": old}
+    found = (await client.get(f"Observation?subject={who}")).json()
+    assert [item["resource"]["id"] for item in found["entry"]] == [first.split("/")[1]]
 
 
-async def test_a_patients_entries_are_in_one_bucket_and_a_fixed_number_of_statements(client, statements, store):
+async def test_references_to_updated_deleted_and_found_entries(client, commit, create):
+    value, id = unique(), unique()
+    known = (await create(named(value))).json()["id"]
+    _, _, one, two = await commit(
+        entry("PUT", f"Patient/{id}", patient(id=id), f"{URN}1"),
+        entry("POST", "Patient", named(value), f"{URN}2", ifNoneExist=criteria(value)),
+        entry("POST", "Observation", observation(f"{URN}1")),
+        entry("POST", "Observation", observation(f"{URN}2")),
+    )
+    assert await subject_of(client, one) == f"Patient/{id}"
+    assert await subject_of(client, two) == f"Patient/{known}"
+
+
+async def test_a_patients_entries_are_in_one_bucket_and_a_fixed_number_of_statements(commit, statements, store):
     for size in (5, 200):
         statements.names.clear()
-        entries = [entry("POST", "Observation", observation(f"{URN}1")) for _ in range(size)]
-        answer = await send(client, entry("POST", "Patient", patient(), f"{URN}1"), *entries)
-        assert statements.names == ["copy"]
-        addresses = [tuple(address.split("/")) for address in locations(answer)]
-        assert len({home_bucket(id) for _, id in addresses}) == 1
-        assert len({found.bucket for found in (await store.read_many(addresses)).values()}) == 1
+        value = unique()
+        addresses = await commit(
+            *(entry("POST", "Observation", observation(f"{URN}1")) for _ in range(size)),
+            entry(
+                "PUT",
+                f"Condition?{criteria(value)}",
+                {"resourceType": "Condition", "subject": {"reference": f"{URN}1"}},
+            ),
+            entry("POST", "Patient", patient(), f"{URN}1"),
+        )
+        assert statements.names == ["lock", "find_by_key", "copy"]
+        targets = [tuple(address.split("/")) for address in addresses]
+        assert len({home_bucket(id) for _, id in targets}) == 1
+        assert len({found.bucket for found in (await store.read_many(targets)).values()}) == 1
 
 
-async def test_five_thousand_entries(client):
-    answer = await send(
-        client, *(entry("POST", "Basic", {"resourceType": "Basic", "code": {"text": "x"}}) for _ in range(5000))
-    )
+@pytest.mark.parametrize("size", [3, 100])
+async def test_the_number_of_statements_does_not_grow(commit, statements, store_all, size):
+    [who] = await store_all(patient())
+    values, clients = ([unique() for _ in range(size)] for _ in range(2))
+    doctors = [
+        {"resourceType": "Practitioner", "identifier": [{"system": "urn:test:api", "value": value}]} for value in values
+    ]
+    await commit(*(entry("POST", "Practitioner", doctor) for doctor in doctors))
+    statements.names.clear()
+    addresses = await commit(
+        *(entry("POST", "Practitioner", d, ifNoneExist=criteria(v)) for d, v in zip(doctors, values, strict=True)),
+        *(
+            entry("POST", "Observation", observation(f"Patient/{who}", performer=[{"reference": f"Practitioner?{criteria(v)}"}]))
+            for v in values
+        ),
+        *(entry("PUT", f"Observation/{id}", observation(f"Patient/{who}", id=id)) for id in clients),
+    )  # fmt: skip
+    assert statements.names == ["lock", "find_by_key", "read_many", "copy"]
+    statements.names.clear()
+    await commit(*(entry("PUT", f"Observation/{id}", observation(f"Patient/{who}", id=id)) for id in clients))
+    assert statements.names[0] == "read_many"
+    assert len(statements.names) <= 6
+    assert len(set(addresses)) == 3 * size
+
+
+async def test_five_thousand_entries(client, send, statements):
+    entries = [entry("POST", "Observation", observation(f"{URN}1"), f"urn:uuid:{number}") for number in range(4999)]
+    answer = await send(*entries, entry("POST", "Patient", patient(), f"{URN}1"))
     assert answer.status_code == 200
     assert len(answer.json()["entry"]) == 5000
+    assert statements.names == ["copy"]
+    who = answer.json()["entry"][-1]["response"]["location"].split("/")[1]
+    assert (await client.get(f"Observation?patient={who}&_summary=count")).json()["total"] == 4999
 
 
-async def test_all_or_nothing(client):
+@pytest.mark.parametrize(
+    ("bad", "status"),
+    [
+        (entry("PUT", "Patient/other", patient(id="other"), ifMatch='W/"77"'), 412),
+        (entry("POST", "Patient", patient(nonsense=1)), 422),
+        (entry("GET", "Patient/nobody-here"), 404),
+        (entry("GET", "Patient?name:dog=x"), 400),
+        (entry("POST", "Observation", observation("Patient?identifier=urn:x|nobody-here")), 400),
+        (entry("DELETE", "Patient/nobody-here", ifMatch='W/"1"'), 412),
+    ],
+)
+async def test_all_or_nothing(client, create, send, rows, bad, status):
+    there = (await create(patient())).json()["id"]
     id = unique()
+    before = await rows()
     answer = await send(
-        client,
+        entry("DELETE", f"Patient/{there}"),
+        entry("POST", "Patient", patient()),
         entry("PUT", f"Patient/{id}", patient(id=id)),
-        entry("PUT", "Patient/other", patient(id="other"), ifMatch='W/"77"'),
+        bad,
     )
-    assert answer.status_code == 412
-    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1]"]
+    assert answer.status_code == status
+    assert answer.json()["issue"][0]["expression"][0].startswith("Bundle.entry[3]")
+    assert await rows() == before
+    assert (await client.get(f"Patient/{there}")).status_code == 200
     assert (await client.get(f"Patient/{id}")).status_code == 404
 
 
-async def test_the_order_is_delete_post_put_get(client):
-    id, tag = unique(), unique()
+async def test_every_wrong_entry_is_told(send):
+    answer = await send(*(entry("POST", "Patient", patient(active=number)) for number in range(150)))
+    places = [issue["expression"][0] for issue in answer.json()["issue"]]
+    assert answer.status_code == 422
+    assert places == [f"Bundle.entry[{number}].resource.active" for number in range(100)]
+
+
+async def test_the_order_is_delete_post_put_get(client, send):
+    id, value, gone = unique(), unique(), unique()
     await client.put(f"Patient/{id}", json=patient(id=id))
-    value = {"identifier": [{"system": "urn:t", "value": tag}]}
+    await client.put(f"Patient/{gone}", json=named(value, id=gone))
     answer = await send(
-        client,
-        entry("GET", f"Patient?identifier=urn:t|{tag}"),
+        entry("GET", f"Patient?{criteria(value)}"),
         entry("GET", f"Patient/{id}"),
-        entry("POST", "Patient", patient(**value)),
         entry("PUT", f"Patient/{id}", patient(id=id, gender="other")),
+        entry("POST", "Patient", named(value)),
+        entry("DELETE", f"Patient/{gone}"),
+        entry("GET", f"Patient/{id}/_history"),
+        entry("GET", "_history?_count=1"),
+        entry("HEAD", f"Patient/{id}"),
+        entry("GET", f"Patient/{id}/_history/1"),
         Prefer="return=representation",
     )
-    search, read, posted, put = answer.json()["entry"]
+    search, read, put, posted, deleted, history, everything, head, version = answer.json()["entry"]
     assert search["resource"]["total"] == 1
+    assert search["resource"]["entry"][0]["resource"]["id"] == posted["resource"]["id"]
     assert read["resource"]["gender"] == "other"
     assert posted["response"]["status"].startswith("201")
-    assert put["response"]["etag"] == 'W/"2"'
-    deleted = await send(client, entry("GET", f"Patient/{id}/_history"), entry("DELETE", f"Patient/{id}"))
-    history, gone = deleted.json()["entry"]
-    assert len(history["resource"]["entry"]) == 3
-    assert gone["response"]["status"].startswith("204")
+    assert (put["response"]["status"][:3], put["response"]["etag"]) == ("200", 'W/"2"')
+    assert (deleted["response"]["status"][:3], deleted["response"]["etag"]) == ("204", 'W/"2"')
+    assert len(history["resource"]["entry"]) == 2
+    assert len(everything["resource"]["entry"]) == 1
+    assert "resource" not in head
+    assert version["resource"]["meta"]["versionId"] == "1"
+    assert (await client.get(f"Patient/{gone}")).status_code == 410
 
 
-async def test_conditional_entries_and_references(client):
+async def test_conditional_reads(client, create, send):
+    address = f"Patient/{(await create(patient())).json()['id']}"
+    answer = await send(
+        entry("GET", address, ifNoneMatch='W/"1"'),
+        entry("GET", address, ifNoneMatch="*"),
+        entry("GET", address, ifNoneMatch='W/"2"'),
+        entry("GET", address, ifModifiedSince="2999-01-01T00:00:00Z"),
+        entry("GET", address, ifModifiedSince="2000-01-01T00:00:00Z"),
+    )
+    statuses = [item["response"]["status"][:3] for item in answer.json()["entry"]]
+    assert statuses == ["304", "304", "200", "304", "200"]
+    assert ["resource" in item for item in answer.json()["entry"]] == [False, False, True, False, True]
+    bad = await send(entry("GET", address, ifModifiedSince="soon"))
+    assert bad.json()["issue"][0]["expression"] == ["Bundle.entry[0].request.ifModifiedSince"]
+
+
+async def test_guards_of_updates(client, send):
+    id = unique()
+    url = f"Patient/{id}"
+    assert (await send(entry("PUT", url, patient(id=id), ifNoneMatch="*"))).status_code == 200
+    assert (await send(entry("PUT", url, patient(id=id), ifNoneMatch="*"))).status_code == 412
+    assert (await send(entry("PUT", url, patient(id=id), ifMatch='W/"1"'))).status_code == 200
+    assert (await send(entry("PUT", url, patient(id=id), ifMatch='W/"1"'))).status_code == 412
+    assert (await send(entry("DELETE", url, ifMatch='W/"1"'))).status_code == 412
+    assert (await send(entry("DELETE", url, ifMatch='W/"2"'))).status_code == 200
+    assert (await send(entry("PUT", url, patient(id=id)))).json()["entry"][0]["response"]["status"] == "201 Created"
+
+
+async def test_conditional_entries_and_references(client, commit, send):
     value = unique()
-    named = patient(identifier=[{"system": "urn:t", "value": value}])
-    criteria = f"identifier=urn:t|{value}"
-    first = await send(
-        client,
-        entry("POST", "Patient", named, f"{URN}1", ifNoneExist=criteria),
+    who, seen = await commit(
+        entry("POST", "Patient", named(value), f"{URN}1", ifNoneExist=criteria(value)),
         entry("POST", "Observation", observation(f"{URN}1")),
     )
-    who, seen = locations(first)
     again = await send(
-        client,
-        entry("POST", "Patient", named, f"{URN}1", ifNoneExist=criteria),
+        entry("POST", "Patient", named(value), f"{URN}1", ifNoneExist=criteria(value)),
         entry("POST", "Observation", observation(f"{URN}1")),
-        entry("POST", "Observation", observation(f"Patient?{criteria}")),
+        entry("POST", "Observation", observation(f"Patient?{criteria(value)}")),
     )
-    same, *others = locations(again)
+    responses = [item["response"] for item in again.json()["entry"]]
+    assert [response["status"][:3] for response in responses] == ["200", "201", "201"]
+    same, *others = ("/".join(response["location"].split("/")[:2]) for response in responses)
     assert same == who
-    assert again.json()["entry"][0]["response"]["status"].startswith("200")
     for address in others:
-        assert (await client.get(address)).json()["subject"] == {"reference": who}
-    changed = await send(client, entry("PUT", f"Patient?{criteria}", named | {"gender": "male"}))
-    assert locations(changed) == [who]
+        assert await subject_of(client, address) == who
+    assert await commit(entry("PUT", f"Patient?{criteria(value)}", named(value, gender="male"))) == [who]
+    assert (await client.get(who)).json()["gender"] == "male"
     removed = await send(
-        client, entry("DELETE", f"Observation?_id={seen.split('/')[1]}"), entry("DELETE", "Patient?_id=nobody-at-all")
+        entry("DELETE", f"Observation?_id={seen.split('/')[1]}"), entry("DELETE", "Patient?_id=nobody-at-all")
     )
     assert [item["response"]["status"][:3] for item in removed.json()["entry"]] == ["204", "204"]
     assert (await client.get(seen)).status_code == 410
 
 
-async def test_a_batch_does_each_entry_for_itself(client):
-    id = unique()
-    answer = await send(
-        client,
-        entry("PUT", f"Patient/{id}", patient(id=id)),
-        entry("GET", "Patient/nobody-here"),
-        entry("POST", "Patient", patient(nonsense=1)),
-        entry("POST", "Patient", patient()),
-        entry("FETCH", "Patient"),
-        {"resource": patient()},
-        entry("GET", "Patient?name:dog=x"),
-        kind="batch",
-    )
-    assert answer.status_code == 200
-    statuses = [item["response"]["status"][:3] for item in answer.json()["entry"]]
-    assert statuses == ["201", "404", "422", "201", "400", "400", "400"]
-    outcome = answer.json()["entry"][2]["response"]["outcome"]
-    assert outcome["issue"][0]["expression"] == ["Bundle.entry[2].resource.nonsense"]
-    assert (await client.get(f"Patient/{id}")).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["http", "transaction"])
-async def test_of_many_conditional_creates_at_once_one_creates(client, path):
-    value = unique()
-    named = patient(identifier=[{"system": "urn:t", "value": value}])
-    criteria = f"identifier=urn:t|{value}"
-
-    async def create() -> str:
-        if path == "http":
-            answer = await client.post("Patient", json=named, headers={"If-None-Exist": criteria})
-            assert answer.status_code in {200, 201}
-            return f"Patient/{answer.json()['id']}"
-        return locations(await send(client, entry("POST", "Patient", named, ifNoneExist=criteria)))[0]
-
-    assert len(set(await asyncio.gather(*(create() for _ in range(12))))) == 1
-    assert (await client.get(f"Patient?{criteria}")).json()["total"] == 1
-
-
-@pytest.mark.parametrize("path", ["http", "transaction"])
-async def test_other_spellings_of_the_criteria_create_no_duplicates(client, path):
-    value = unique()
-    named = patient(active=True, identifier=[{"system": "urn:t", "value": value}])
-    spellings = [
-        f"identifier=urn:t|{value.lower()}&active=true",
-        f"identifier=urn:t|{value.upper()}&active=true",
-        f"active=true&identifier=urn:t|{value}",
-        f"active=TRUE&identifier=urn:t|{value}&active=true",
-    ]
-
-    async def create(criteria: str) -> None:
-        if path == "http":
-            answer = await client.post("Patient", json=named, headers={"If-None-Exist": criteria})
-            assert answer.status_code in {200, 201}
-        else:
-            await send(client, entry("POST", "Patient", named, ifNoneExist=criteria))
-
-    await asyncio.gather(*(create(criteria) for criteria in spellings * 3))
-    assert (await client.get(f"Patient?identifier=urn:t|{value}&_total=accurate")).json()["total"] == 1
-
-
-async def test_of_many_guarded_updates_at_once_one_wins(client):
+async def test_a_conditional_update_of_a_taken_id_is_refused(client, send, create):
     id = unique()
     await client.put(f"Patient/{id}", json=patient(id=id))
+    value = unique()
+    answer = await send(entry("PUT", f"Patient?{criteria(value)}", named(value, id=id)))
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (409, ["Bundle.entry[0].resource.id"])
+    await create(named(value))
+    other = await send(entry("PUT", f"Patient?{criteria(value)}", named(value, id=id)))
+    assert (other.status_code, other.json()["issue"][0]["expression"]) == (400, ["Bundle.entry[0].resource.id"])
 
-    async def update(number: int) -> int:
-        body = patient(id=id, multipleBirthInteger=number)
-        return (await client.put(f"Patient/{id}", json=body, headers={"If-Match": 'W/"1"'})).status_code
 
-    assert sorted(await asyncio.gather(*(update(number) for number in range(10)))) == [200] + [412] * 9
-
-
-async def test_unguarded_updates_at_once_follow_each_other(client):
-    id = unique()
-    answers = await asyncio.gather(
-        *(client.put(f"Patient/{id}", json=patient(id=id, multipleBirthInteger=n)) for n in range(10))
+@pytest.mark.parametrize("known", [True, False])
+async def test_of_several_creates_by_the_same_criteria_one_creates(client, create, send, known):
+    value = unique()
+    if known:
+        await create(named(value))
+    answer = await send(
+        entry("POST", "Observation", observation(f"{URN}2")),
+        entry("POST", "Patient", named(value, gender="male"), f"{URN}1", ifNoneExist=criteria(value)),
+        entry("POST", "Patient", named(value, gender="female"), f"{URN}2", ifNoneExist=f"Patient?{criteria(value)}"),
+        entry("POST", "Observation", observation(f"{URN}1")),
     )
-    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
-    history = (await client.get(f"Patient/{id}/_history")).json()["entry"]
-    assert [item["resource"]["meta"]["versionId"] for item in history] == [str(n) for n in range(10, 0, -1)]
-    assert {item["resource"]["multipleBirthInteger"] for item in history} == set(range(10))
+    responses = [item["response"] for item in answer.json()["entry"]]
+    assert [response["status"][:3] for response in responses] == ["201", "200" if known else "201", "200", "201"]
+    assert responses[1]["location"] == responses[2]["location"]
+    who = "/".join(responses[1]["location"].split("/")[:2])
+    for response in (responses[0], responses[3]):
+        assert await subject_of(client, "/".join(response["location"].split("/")[:2])) == who
+    assert (await client.get(f"Patient?{criteria(value)}&_total=accurate")).json()["total"] == 1
 
 
-@pytest.mark.parametrize("path", ["http", "transaction"])
-async def test_one_client_id_with_several_patients_is_one_resource(client, path, pool):
-    id = unique()
-    patients = locations(await send(client, *(entry("POST", "Patient", patient()) for _ in range(6))))
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_reference_by_the_criteria_of_an_entry_leads_to_it(client, commit, method):
+    value = unique()
+    by = {"ifNoneExist": criteria(value)} if method == "POST" else {}
+    url = "Patient" if method == "POST" else f"Patient?{criteria(value)}"
+    seen, who = await commit(
+        entry("POST", "Observation", observation(f"Patient?{criteria(value)}")),
+        entry(method, url, named(value), **by),
+    )
+    assert await subject_of(client, seen) == who
+    assert home_bucket(seen.split("/")[1]) == home_bucket(who.split("/")[1])
 
-    async def put(who: str) -> None:
-        body = observation(who, id=id)
-        if path == "http":
-            assert (await client.put(f"Observation/{id}", json=body)).status_code in {200, 201}
-        else:
-            assert (await send(client, entry("PUT", f"Observation/{id}", body))).status_code == 200
 
-    await asyncio.gather(*(put(who) for who in patients))
-    history = (await client.get(f"Observation/{id}/_history")).json()["entry"]
-    assert [item["resource"]["meta"]["versionId"] for item in history] == [str(n) for n in range(6, 0, -1)]
-    assert {item["resource"]["subject"]["reference"] for item in history} == set(patients)
-    async with pool.connection() as driver:
-        live = await driver.fetchval("SELECT count(*) FROM resource WHERE id = $1 AND content IS NOT NULL", id)
-    assert live == 1
+async def test_entries_that_concern_one_resource(client, create, send, rows):
+    value = unique()
+    id = (await create(named(value))).json()["id"]
+    put = entry("PUT", f"Patient/{id}", named(value, id=id))
+    before = await rows()
+    for other in (
+        put,
+        entry("DELETE", f"Patient/{id}"),
+        entry("PUT", f"Patient?{criteria(value)}", named(value)),
+        entry("DELETE", f"Patient?{criteria(value)}"),
+        entry("POST", "Patient", named(value), ifNoneExist=criteria(value)),
+    ):
+        for entries in ((put, other), (other, put)):
+            answer = await send(*entries)
+            assert answer.status_code == 400
+            assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].request"]
+    assert await rows() == before
+
+
+async def test_a_new_subject_moves_in_a_transaction(client, commit, store_all, store):
+    one, two = await store_all(patient(), patient())
+    ids = await store_all(*(observation(f"Patient/{one}") for _ in range(3)))
+    await commit(*(entry("PUT", f"Observation/{id}", observation(f"Patient/{two}", id=id)) for id in ids))
+    for id in ids:
+        assert (await store.read("Observation", id)).bucket == home_bucket(two)
+        assert await subject_of(client, f"Observation/{id}") == f"Patient/{two}"
+        assert await subject_of(client, f"Observation/{id}/_history/1") == f"Patient/{one}"
+        assert len((await client.get(f"Observation/{id}/_history")).json()["entry"]) == 2
+
+
+async def test_numbers_keep_their_form(client, send):
+    text = (
+        '{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST","url":"Basic"},"resource":'
+    )
+    text += '{"resourceType":"Basic","code":{"text":"é"},"extension":[{"url":"http://x","valueDecimal":1.00}]}}]}'
+    answer = await client.post("", content=text.encode(), headers={"Prefer": "return=representation"})
+    assert '"valueDecimal":1.00}' in answer.text
+    [item] = answer.json()["entry"]
+    assert '"valueDecimal":1.00}' in (await client.get(item["response"]["location"])).text
+
+
+async def test_an_answer_for_every_entry_in_its_place(send):
+    answer = await send(
+        entry("POST", "Basic", basic()), entry("GET", "Basic?_count=0"), entry("POST", "Patient", patient())
+    )
+    bundle = answer.json()
+    assert bundle["type"] == "transaction-response"
+    first, second, third = bundle["entry"]
+    assert first["response"]["location"].startswith("Basic/")
+    assert second["resource"]["type"] == "searchset"
+    assert third["response"]["location"].startswith("Patient/")
+    assert first["response"]["etag"] == 'W/"1"'
+    assert first["response"]["lastModified"].endswith("Z")

@@ -1,18 +1,13 @@
-"""What an entry asks for, and the order in which entries are carried out."""
+"""Entries of a Bundle, taken apart. https://hl7.org/fhir/R4/http.html#transaction"""
 
 import pytest
 
-from fhirserver.bundles.entries import EntryRequest, at_entry, read_entries
-from fhirserver.bundles.order import in_order, require_distinct
-from fhirserver.fhir.outcomes import FhirError, InvalidRequest, InvalidResource, Issue
+from fhirserver.bundles.entries import at_entry, read_entries
+from fhirserver.fhir.outcomes import FhirError, InvalidRequest, Issue
 
-BASE = "http://here/fhir"
+from .conftest import BASE_URL
+
 PATIENT = {"resourceType": "Patient"}
-
-
-def read(request: object, **rest: object) -> EntryRequest | FhirError:
-    [entry] = read_entries({"entry": [{"request": request, **rest}]}, BASE)
-    return entry
 
 
 @pytest.mark.parametrize(
@@ -20,76 +15,85 @@ def read(request: object, **rest: object) -> EntryRequest | FhirError:
     [
         ("GET", "Patient/1", ("Patient", "1"), None),
         ("GET", "/Patient/1", ("Patient", "1"), None),
-        ("GET", f"{BASE}/Patient/1", ("Patient", "1"), None),
-        ("GET", "Patient?name=a%20b&x=1", ("Patient",), "name=a%20b&x=1"),
-        ("GET", "Patient/a%2Eb", ("Patient", "a.b"), None),
+        ("GET", "http://here/fhir/Patient/1", ("Patient", "1"), None),
+        ("GET", "Patient?name=a?b&x=%20", ("Patient",), "name=a?b&x=%20"),
+        ("GET", "Patient?", ("Patient",), ""),
         ("GET", "Patient/1/_history/2", ("Patient", "1", "_history", "2"), None),
+        ("GET", "_history?_count=1", ("_history",), "_count=1"),
         ("HEAD", "Patient/1", ("Patient", "1"), None),
-        ("DELETE", "Patient/1", ("Patient", "1"), None),
-        ("DELETE", "Patient?identifier=x", ("Patient",), "identifier=x"),
+        ("POST", "Patient", ("Patient",), None),
+        ("PUT", "Patient/1", ("Patient", "1"), None),
+        ("PUT", "Patient?identifier=a|b", ("Patient",), "identifier=a|b"),
+        ("DELETE", "Patient/a%2Eb", ("Patient", "a.b"), None),
+        ("DELETE", "Patient?identifier=a|b", ("Patient",), "identifier=a|b"),
     ],
 )
-def test_the_address(method, url, path, query):
-    entry = read({"method": method, "url": url})
-    assert isinstance(entry, EntryRequest)
+def test_method_and_url(entry_of, method, url, path, query):
+    entry = entry_of(method, url, PATIENT)
     assert (entry.method, entry.path, entry.query) == (method, path, query)
+    assert (entry.resource is None) == (method not in ("POST", "PUT"))
+    assert entry.resource_type == path[0]
+
+
+def test_what_else_a_request_says(entry_of):
+    entry = entry_of("PUT", "Patient/1", PATIENT, "urn:uuid:1", ifMatch='W/"1"', ifNoneMatch="*")
+    assert (entry.full_url, entry.if_match, entry.if_none_match) == ("urn:uuid:1", 'W/"1"', "*")
+    assert entry_of("POST", "Patient", PATIENT, ifNoneExist="a=b").if_none_exist == "a=b"
+    assert entry_of("GET", "Patient/1", ifModifiedSince="2020").if_modified_since == "2020"
 
 
 @pytest.mark.parametrize(
-    ("request_", "rest", "place"),
+    ("entry", "place"),
     [
-        (None, {}, "Bundle.entry[0].request"),
-        ({"url": "Patient"}, {}, "Bundle.entry[0].request.method"),
-        ({"method": "get", "url": "Patient"}, {}, "Bundle.entry[0].request.method"),
-        ({"method": "GET"}, {}, "Bundle.entry[0].request.url"),
-        ({"method": "GET", "url": 1}, {}, "Bundle.entry[0].request"),
-        ({"method": "POST", "url": "Patient"}, {}, "Bundle.entry[0].resource"),
-        ({"method": "POST", "url": "Patient/1"}, {"resource": PATIENT}, "Bundle.entry[0].request.url"),
-        ({"method": "PUT", "url": "Patient"}, {"resource": PATIENT}, "Bundle.entry[0].request.url"),
-        ({"method": "DELETE", "url": "Patient"}, {}, "Bundle.entry[0].request.url"),
-        ({"method": "POST", "url": "Patient"}, {"resource": "x"}, "Bundle.entry[0].resource"),
-        ({"method": "POST", "url": "Patient"}, {"resource": PATIENT, "fullUrl": 1}, "Bundle.entry[0].fullUrl"),
+        (None, "Bundle.entry[0]"),
+        ("x", "Bundle.entry[0]"),
+        ({}, "Bundle.entry[0].request"),
+        ({"request": None}, "Bundle.entry[0].request"),
+        ({"request": {"method": 1, "url": "Patient"}}, "Bundle.entry[0].request"),
+        ({"request": {"method": "GET", "url": "Patient", "ifMatch": []}}, "Bundle.entry[0].request"),
+        ({"request": {"method": "GET"}}, "Bundle.entry[0].request.url"),
+        ({"request": {"method": "get", "url": "Patient"}}, "Bundle.entry[0].request.method"),
+        ({"request": {"method": "POST", "url": "Patient"}}, "Bundle.entry[0].resource"),
+        ({"request": {"method": "GET", "url": "Patient"}, "resource": []}, "Bundle.entry[0].resource"),
+        ({"request": {"method": "GET", "url": "Patient"}, "fullUrl": 1}, "Bundle.entry[0].fullUrl"),
+        ({"request": {"method": "POST", "url": "Patient/1"}, "resource": PATIENT}, "Bundle.entry[0].request.url"),
+        ({"request": {"method": "POST", "url": "/"}, "resource": PATIENT}, "Bundle.entry[0].request.url"),
+        ({"request": {"method": "PUT", "url": "Patient"}, "resource": PATIENT}, "Bundle.entry[0].request.url"),
+        ({"request": {"method": "PUT", "url": "Patient/1?x=1"}, "resource": PATIENT}, "Bundle.entry[0].request.url"),
+        ({"request": {"method": "DELETE", "url": "Patient/1/_history/1"}}, "Bundle.entry[0].request.url"),
     ],
 )
-def test_what_makes_no_sense(request_, rest, place):
-    error = read(request_, **rest)
-    assert isinstance(error, InvalidRequest)
-    assert error.issues[0].expression == (place,)
+def test_what_makes_no_sense(entry, place):
+    [found] = read_entries({"entry": [entry]}, BASE_URL)
+    assert isinstance(found, FhirError)
+    assert [issue.expression for issue in found.issues] == [(place,)]
 
 
-def test_entries_are_a_list():
-    with pytest.raises(InvalidRequest):
-        read_entries({"entry": {}}, BASE)
-    assert read_entries({}, BASE) == []
-
-
-def made(index: int, method: str) -> EntryRequest:
-    return EntryRequest(index, method, ("Patient", "1"), None, None, None)
-
-
-def test_the_order():
-    methods = ["GET", "PUT", "POST", "DELETE", "HEAD", "POST", "DELETE"]
-    ordered = in_order(made(index, method) for index, method in enumerate(methods))
-    assert [entry.index for entry in ordered] == [3, 6, 2, 5, 1, 0, 4]
-
-
-def test_two_entries_that_write_the_same_are_refused():
-    one, two = made(0, "PUT"), made(1, "DELETE")
-    require_distinct([(one, "Patient", "1"), (two, "Patient", "2")])
-    with pytest.raises(InvalidRequest, match=r"Bundle.entry\[0\]"):
-        require_distinct([(one, "Patient", "1"), (two, "Patient", "1")])
+def test_entries_have_to_be_a_list():
+    assert read_entries({}, BASE_URL) == []
+    for wrong in (None, {}, "x"):
+        with pytest.raises(InvalidRequest):
+            read_entries({"entry": wrong}, BASE_URL)
 
 
 @pytest.mark.parametrize(
-    ("place", "expected"),
+    ("given", "told"),
     [
-        ("Patient.name[0].family", "Bundle.entry[3].resource.name[0].family"),
-        ("Bundle.entry[3].request.url", "Bundle.entry[3].request.url"),
-        ("id", "Bundle.entry[3].resource.id"),
-        ("birthdate", "Bundle.entry[3].request.url"),  # a parameter of its criteria
+        ("Patient.name[0].family", "Bundle.entry[0].resource.name[0].family"),
+        ("Patient", "Bundle.entry[0].resource"),
+        ("id", "Bundle.entry[0].resource.id"),
+        ("resourceType", "Bundle.entry[0].resource.resourceType"),
+        ("identifier", "Bundle.entry[0].request.ifNoneExist"),
+        ("Bundle.entry[0].request.url", "Bundle.entry[0].request.url"),
     ],
 )
-def test_places_start_at_the_bundle(place, expected):
-    entry = EntryRequest(3, "PUT", ("Patient",), "birthdate=x", None, PATIENT)
-    [issue] = at_entry(InvalidResource([Issue("error", "value", "x", (place,))]), entry)
-    assert issue.expression == (expected,)
+def test_places_start_at_the_bundle(entry_of, given, told):
+    entry = entry_of("POST", "Patient", PATIENT, ifNoneExist="identifier=x")
+    [issue] = at_entry(InvalidRequest("x", expression=given), entry)
+    assert issue == Issue("error", "invalid", "x", (told,))
+
+
+def test_places_of_a_search_and_of_nothing(entry_of):
+    entry = entry_of("GET", "Patient?_sort=x")
+    assert at_entry(InvalidRequest("x", expression="_sort"), entry)[0].expression == ("Bundle.entry[0].request.url",)
+    assert at_entry(InvalidRequest("x"), entry)[0].expression == ("Bundle.entry[0]",)
