@@ -22,13 +22,15 @@ class Plan:
     """What is decided about the entries, each told by its index.
 
     `addresses`: the (type, id) that it writes, or would if it had to. `matched`: the match of its criteria.
-    `follows`: the entry before it that creates by the same criteria. `conditional`: what references by criteria
-    (`Type?criteria`) stand for (`Type/id`). `identities`: what the entries are called in the Bundle.
+    `follows`: the entry before it that creates by the same criteria. `fresh`: those whose id is new.
+    `conditional`: what references by criteria (`Type?criteria`) stand for (`Type/id`). `identities`: what the
+    entries are called in the Bundle.
     """
 
     addresses: dict[int, tuple[str, str]] = field(default_factory=dict)
     matched: dict[int, tuple[str, str]] = field(default_factory=dict)
     follows: dict[int, int] = field(default_factory=dict)
+    fresh: set[int] = field(default_factory=set)
     conditional: dict[str, str] = field(default_factory=dict)
     identities: Identities = field(default_factory=Identities)
     _awaited: dict[int, list[str]] = field(default_factory=dict)  # entry → references by the criteria it creates by
@@ -127,6 +129,7 @@ def _identify(server: Server, call: Call, requests: list[EntryRequest], plan: Pl
         if id is not None:
             plan.settle(entry, id)
         elif entry.method in ("POST", "PUT"):
+            plan.fresh.add(entry.index)
             if entry.resource_type == "Patient":
                 plan.settle(entry, _new_id(server, call, entry, plan))
             else:

@@ -6,6 +6,7 @@ by a number of statements that does not grow with their number, then the reads a
 
 import asyncio
 from collections.abc import Sequence
+from random import uniform
 
 from fhirserver.bundles import answers
 from fhirserver.bundles.dispatch import dispatch
@@ -29,7 +30,8 @@ from fhirserver.interactions.store import NewVersion, StoredResource, WriteConfl
 from fhirserver.interactions.update import require_body_id
 from fhirserver.interactions.versions import Written, check, deletion, next_version, require_id, require_type
 
-_ATTEMPTS = 8
+_ATTEMPTS = 30
+_LONGEST_PAUSE = 0.2  # seconds
 _ENTRIES_BETWEEN_PAUSES = 50
 _MAX_ISSUES = 100
 
@@ -58,7 +60,7 @@ async def transaction(
                 answered = await _carry_out(server.using(session), call, requests, prefer_return)
             return assemble("transaction-response", [answered[index] for index in range(len(requests))])
         except (WriteConflict, RolledBack):
-            await asyncio.sleep(0.01 * 2**attempt)
+            await asyncio.sleep(uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt)))  # noqa: S311
     raise Conflict("the transaction collides with others again and again")
 
 
@@ -123,7 +125,7 @@ async def _current(server: Server, requests: list[EntryRequest], plan: Plan) -> 
     targets = [
         plan.addresses[entry.index]
         for entry in requests
-        if entry.index in plan.addresses and (entry.method != "POST" or plan.matched.get(entry.index))
+        if entry.index in plan.addresses and entry.index not in plan.fresh
     ]
     return await server.store.read_many(targets) if targets else {}
 

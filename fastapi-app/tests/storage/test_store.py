@@ -247,3 +247,50 @@ async def test_a_receipt_is_given_once(store):
     assert await store.receipt(digest) is True
     assert await store.receipt(digest) is False
     assert await store.receipts([digest, b"other"]) == {digest}
+
+
+async def test_who_waits_for_a_move_archives_nothing_where_the_resource_was(store, pool):
+    """The row that a late update would archive is locked by the move; when that is done, it is elsewhere."""
+    id = new_id(10)
+    change = first(id, 10)
+    await store.write([change])
+    async with store.transaction() as session:
+        await session.write([after(change.version, bucket=20)])
+        late = asyncio.create_task(store.write([after(change.version)]))
+        await asyncio.sleep(0.05)
+        assert not late.done()
+    with pytest.raises(WriteConflict):
+        await late
+    async with pool.connection() as driver:
+        where = await driver.fetch("SELECT bucket, version_id FROM resource_history WHERE id = $1", id)
+    assert [tuple(row) for row in where] == [(20, 1)]
+    moved = await read(store, id)
+    await store.write([after(moved, bucket=10)])
+    assert [version.version_id for version in (await store.history(HistoryRequest("Observation", id, 9))).versions] == [
+        3,
+        2,
+        1,
+    ]
+
+
+async def test_reads_find_what_moves_meanwhile(store):
+    id = new_id(10)
+    change = first(id, 11)
+    await store.write([change])
+    current = change.version
+    done = False
+
+    async def look() -> None:
+        while not done:
+            assert await store.read("Observation", id) is not None
+            assert await store.read_version("Observation", id, 1) is not None
+            assert len(await store.read_many([("Observation", id)])) == 1
+            assert (await store.history(HistoryRequest("Observation", id, 100))).versions[-1].version_id == 1
+
+    looking = [asyncio.create_task(look()) for _ in range(3)]
+    for number in range(30):
+        change = after(current, bucket=11 + number % 3)
+        await store.write([change])
+        current = change.version
+    done = True
+    await asyncio.gather(*looking)

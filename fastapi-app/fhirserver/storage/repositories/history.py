@@ -7,9 +7,10 @@ from typing import Any
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.interactions.store import HistoryPage, HistoryRequest, StoredResource
 from fhirserver.storage.cursor import CursorSigner
-from fhirserver.storage.repositories.reading import stored
+from fhirserver.storage.repositories.reading import moved_on, stored
 from fhirserver.storage.statements import Statement, Statements
 
+_ATTEMPTS = 20
 _CURRENT = "resource_type, id, version_id, last_updated, deleted, content, bucket, forward_to"
 _OLDER = "resource_type, id, version_id, last_updated, deleted, content, bucket, NULL::int AS forward_to"
 
@@ -58,29 +59,41 @@ def _times(where: _Where, request: HistoryRequest) -> None:
 async def _of_resource(
     statements: Statements, request: HistoryRequest, position: list[Any] | None, limit: int
 ) -> list[StoredResource]:
-    bucket: int | None = home_bucket(str(request.id))
-    rows: Sequence[Any] = ()
-    while bucket is not None:
-        where = _Where()
-        where.add("bucket = ? AND resource_type = ? AND id = ?", bucket, request.resource_type, request.id)
-        plain = str(where)
-        _times(where, request)
-        if position is not None:
-            where.add("version_id < ?", position[2])
-        older = str(where)
-        if request.at is not None:
-            where.add("superseded > ?", request.at[0])
-        rows = await statements.rows(
-            Statement(
-                "history_resource",
-                f"SELECT {_CURRENT} FROM resource WHERE {plain} AND (forward_to IS NOT NULL OR ({older}))"
-                f" UNION ALL SELECT {_OLDER} FROM resource_history WHERE {where}"
-                f" ORDER BY version_id DESC LIMIT {limit}",
-            ),
-            *where.arguments,
-        )
-        bucket = rows[0]["forward_to"] if rows else None
-    return [stored(row, row["resource_type"], row["id"]) for row in rows]
+    where: int | None = None
+    for _ in range(_ATTEMPTS):
+        rows = await _rows_in(statements, request, position, limit, home_bucket(str(request.id)))
+        if rows and rows[0]["forward_to"] is not None:
+            if rows[0]["forward_to"] == where:  # it is still there, and has no such versions
+                return []
+            where = int(rows[0]["forward_to"])
+            rows = await _rows_in(statements, request, position, limit, where)
+            if not rows or rows[0]["forward_to"] is not None:
+                continue
+        return [stored(row, row["resource_type"], row["id"]) for row in rows]
+    raise moved_on()
+
+
+async def _rows_in(
+    statements: Statements, request: HistoryRequest, position: list[Any] | None, limit: int, bucket: int
+) -> Sequence[Any]:
+    where = _Where()
+    where.add("bucket = ? AND resource_type = ? AND id = ?", bucket, request.resource_type, request.id)
+    plain = str(where)
+    _times(where, request)
+    if position is not None:
+        where.add("version_id < ?", position[2])
+    older = str(where)
+    if request.at is not None:
+        where.add("superseded > ?", request.at[0])
+    return await statements.rows(
+        Statement(
+            "history_resource",
+            f"SELECT {_CURRENT} FROM resource WHERE {plain} AND (forward_to IS NOT NULL OR ({older}))"
+            f" UNION ALL SELECT {_OLDER} FROM resource_history WHERE {where}"
+            f" ORDER BY version_id DESC LIMIT {limit}",
+        ),
+        *where.arguments,
+    )
 
 
 async def _of_many(
@@ -107,6 +120,8 @@ async def _of_many(
         Statement("history_older", f"SELECT {_OLDER} FROM resource_history WHERE {where} {order}"),
         *where.arguments,
     )
-    versions = [stored(row, row["resource_type"], row["id"]) for row in (*current, *older)]
-    versions.sort(key=lambda version: (version.last_updated, version.id, version.version_id), reverse=True)
-    return versions[:limit]
+    # What was superseded between the two statements is in both.
+    versions = {
+        (row["last_updated"], row["id"], row["version_id"], row["resource_type"]): row for row in (*current, *older)
+    }
+    return [stored(row, row["resource_type"], row["id"]) for _, row in sorted(versions.items(), reverse=True)[:limit]]

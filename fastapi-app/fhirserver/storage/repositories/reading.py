@@ -1,12 +1,18 @@
-"""Reading current versions and older ones. A read is one statement that one shard answers."""
+"""Reading current versions and older ones. A read is one statement that one shard answers.
+
+For a resource away from home it is two: the second goes where the forwarding row of the first points. When the
+resource moves between the two, there is nothing any more, and the search for it starts again.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from fhirserver.fhir.datatypes.ids import home_bucket
+from fhirserver.fhir.outcomes import RolledBack
 from fhirserver.interactions.store import StoredResource
 from fhirserver.storage.statements import Statement, Statements
 
+_ATTEMPTS = 20
 _COLUMNS = "version_id, last_updated, deleted, content, bucket, forward_to"
 
 READ = Statement("read", f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3")
@@ -43,12 +49,22 @@ def stored(row: Any, resource_type: str, id: str) -> StoredResource:
     )
 
 
+def moved_on() -> RolledBack:
+    """The error for a resource that moves faster than it can be read."""
+    return RolledBack("the resource is being moved again and again")
+
+
 async def read(statements: Statements, resource_type: str, id: str) -> StoredResource | None:
     """The current version, wherever it lives; None if the id was never used."""
-    row = await statements.row(READ, home_bucket(id), resource_type, id)
-    if row is not None and row["forward_to"] is not None:
-        row = await statements.row(READ, row["forward_to"], resource_type, id)
-    return stored(row, resource_type, id) if row is not None else None
+    for _ in range(_ATTEMPTS):
+        row = await statements.row(READ, home_bucket(id), resource_type, id)
+        if row is None:
+            return None
+        if row["forward_to"] is not None:
+            row = await statements.row(READ, row["forward_to"], resource_type, id)
+        if row is not None and row["forward_to"] is None:
+            return stored(row, resource_type, id)
+    raise moved_on()
 
 
 async def read_many(
@@ -57,16 +73,20 @@ async def read_many(
     """The current versions of these (type, id), with one statement, and a second where some live elsewhere."""
     found: dict[tuple[str, str], StoredResource] = {}
     places = [(home_bucket(id), resource_type, id) for resource_type, id in dict.fromkeys(targets)]
-    while places:
-        rows = await _rows_at(statements, places)
+    for _ in range(_ATTEMPTS):
+        if not places:
+            return found
+        asked = {(resource_type, id): bucket for bucket, resource_type, id in places}
         places = []
-        for row in rows:
-            resource_type, id = row["resource_type"], row["id"]
+        for row in await _rows_at(statements, [(bucket, *target) for target, bucket in asked.items()]):
+            target = row["resource_type"], row["id"]
+            del asked[target]
             if row["forward_to"] is not None:
-                places.append((row["forward_to"], resource_type, id))
+                places.append((row["forward_to"], *target))
             else:
-                found[resource_type, id] = stored(row, resource_type, id)
-    return found
+                found[target] = stored(row, *target)
+        places += [(home_bucket(id), type, id) for (type, id), bucket in asked.items() if bucket != home_bucket(id)]
+    raise moved_on()
 
 
 async def _rows_at(statements: Statements, places: Sequence[tuple[int, str, str]]) -> Sequence[Any]:
@@ -78,7 +98,15 @@ async def _rows_at(statements: Statements, places: Sequence[tuple[int, str, str]
 
 async def read_version(statements: Statements, resource_type: str, id: str, version_id: int) -> StoredResource | None:
     """One version, current or older; None if there is none with that number."""
-    row = await statements.row(READ_VERSION, home_bucket(id), resource_type, id, version_id)
-    if row is not None and row["forward_to"] is not None:
-        row = await statements.row(READ_VERSION, row["forward_to"], resource_type, id, version_id)
-    return stored(row, resource_type, id) if row is not None else None
+    where: int | None = None
+    for _ in range(_ATTEMPTS):
+        row = await statements.row(READ_VERSION, home_bucket(id), resource_type, id, version_id)
+        if row is not None and row["forward_to"] is not None:
+            if row["forward_to"] == where:  # it is still there, and has no such version
+                return None
+            where = row["forward_to"]
+            row = await statements.row(READ_VERSION, where, resource_type, id, version_id)
+            if row is None or row["forward_to"] is not None:
+                continue
+        return stored(row, resource_type, id) if row is not None else None
+    raise moved_on()

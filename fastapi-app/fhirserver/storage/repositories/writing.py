@@ -47,13 +47,17 @@ _AT = "bucket = $1 AND resource_type = $2 AND id = $3"
 _GUARD = f"{_AT} AND version_id = $18 AND forward_to IS NULL"
 
 INSERT = Statement("insert", f"INSERT INTO resource ({', '.join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING")
+# The old row is locked, archived and only then replaced. Without the lock, who waits for another writer would archive
+# what that one has moved elsewhere; without EXISTS, PostgreSQL replaces first and then has nothing left to lock.
 REPLACE = Statement(
     "replace",
     "WITH old AS (INSERT INTO resource_history"
     f" SELECT bucket, resource_type, id, version_id, last_updated, $5, deleted, content FROM resource WHERE {_GUARD}"
-    " ON CONFLICT DO NOTHING RETURNING 1)"
+    " FOR UPDATE ON CONFLICT (bucket, resource_type, id, version_id) DO UPDATE SET superseded = excluded.superseded"
+    " RETURNING 1)"
     f" UPDATE resource SET ({', '.join(COLUMNS[3:])})"
-    f" = ROW({', '.join(f'${number}' for number in range(4, len(COLUMNS) + 1))}) WHERE {_GUARD}",
+    f" = ROW({', '.join(f'${number}' for number in range(4, len(COLUMNS) + 1))})"
+    f" WHERE {_GUARD} AND EXISTS (SELECT 1 FROM old)",
 )
 LOCK_HOME = Statement("lock_home", f"SELECT forward_to, version_id FROM resource WHERE {_AT} FOR UPDATE")
 TAKE = Statement(
@@ -114,6 +118,7 @@ async def _write_many(statements: Statements, changes: Sequence[NewVersion]) -> 
     """New rows by COPY; replaced ones go to the history and are copied anew; moves, which are rare, one by one."""
     fresh: list[tuple[Any, ...]] = []
     outdated: list[tuple[Any, ...]] = []
+    moved: list[tuple[NewVersion, StoredResource]] = []
     for change in changes:
         version, previous = change.version, change.previous
         if previous is None:
@@ -127,7 +132,10 @@ async def _write_many(statements: Statements, changes: Sequence[NewVersion]) -> 
                 (version.bucket, version.resource_type, version.id, previous.version_id, version.last_updated)
             )
         else:
-            await _move(statements, change, previous)
+            moved.append((change, previous))
+    # Always in the same order, so that two transactions don't wait for each other.
+    for change, previous in sorted(moved, key=lambda move: (move[1].resource_type, move[1].id)):
+        await _move(statements, change, previous)
     if outdated:
         columns = [list(column) for column in zip(*sorted(outdated), strict=True)]
         buckets = set(columns[0])
