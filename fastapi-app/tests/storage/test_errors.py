@@ -42,7 +42,7 @@ async def test_a_connection_that_was_ended_is_replaced(dsn, pool):
     async with pool.connection() as driver:
         first = await driver.fetchval("SELECT pg_backend_pid()")
     other = await asyncpg.connect(dsn)
-    await other.execute("SELECT pg_terminate_backend($1)", first)
+    await other.execute("SELECT pg_terminate_backend($1::int)", first)
     await other.close()
     for _ in range(3):
         try:
