@@ -82,7 +82,8 @@ class Lent:
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         driver = self._lent.driver_connection
-        if driver.is_closed() or driver.is_in_transaction():
+        # The driver is at odds with itself when the end of the connection arrives while a statement begins.
+        if isinstance(error, asyncpg.InternalClientError) or driver.is_closed() or driver.is_in_transaction():
             self._lent.invalidate()
         self._lent.close()
         if isinstance(error, DRIVER_ERRORS):

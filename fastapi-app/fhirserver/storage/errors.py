@@ -9,6 +9,7 @@ from fhirserver.fhir.outcomes import Conflict, FhirError, InternalError, RolledB
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     DBAPIError,
     OSError,
     PoolTimeout,
