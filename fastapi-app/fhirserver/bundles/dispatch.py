@@ -18,11 +18,14 @@ from fhirserver.interactions.search import search
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.update import update
 from fhirserver.interactions.vread import vread
+from fhirserver.operations.registry import invoke
 from fhirserver.search.query.parameters import query_parameters
 
 
 async def dispatch(server: Server, call: Call, entry: EntryRequest, prefer_return: str) -> BundleEntry:
     """Carry out the entry, and say what became of it. Raises what the interaction raises."""
+    if entry.operation is not None:
+        return await _operation(server, call, entry, entry.operation)
     if entry.method in ("GET", "HEAD"):
         return await _get(server, call, entry)
     if entry.method == "POST":
@@ -47,6 +50,22 @@ async def dispatch(server: Server, call: Call, entry: EntryRequest, prefer_retur
     if entry.query is not None:
         return answers.of_delete(await conditional_delete(server, call, entry.resource_type, entry.query))
     return answers.of_delete(await delete(server, call, entry.resource_type, entry.path[1], entry.if_match))
+
+
+async def _operation(server: Server, call: Call, entry: EntryRequest, code: str) -> BundleEntry:
+    is_get = entry.method in ("GET", "HEAD")
+    target = (*entry.path[:-1], None, None)
+    answer = await invoke(
+        server,
+        call,
+        code,
+        target[0],
+        target[1],
+        query_parameters(entry.query or ""),
+        entry.resource,
+        is_get=is_get,
+    )
+    return answers.of_bundle(answer, entry.method != "HEAD")
 
 
 async def _get(server: Server, call: Call, entry: EntryRequest) -> BundleEntry:

@@ -12,6 +12,7 @@ from fhirserver.fhir.outcomes import FhirError, InvalidRequest, Issue
 
 METHODS = ("DELETE", "POST", "PUT", "GET", "HEAD")
 _WITH_BODY = ("POST", "PUT")
+_WRITING = (*_WITH_BODY, "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,16 @@ class EntryRequest:
     def resource_type(self) -> str:
         """The type in the URL; empty for the base itself."""
         return self.path[0] if self.path else ""
+
+    @property
+    def operation(self) -> str | None:
+        """The code of the operation that is called; None if none is."""
+        return self.path[-1][1:] if self.path and self.path[-1].startswith("$") else None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is a create, an update or a delete."""
+        return self.method in _WRITING and self.operation is None
 
     @property
     def body(self) -> dict[str, Any]:
@@ -108,9 +119,10 @@ def _read_entry(index: int, entry: Any, base_url: str) -> EntryRequest | FhirErr
     resource = entry.get("resource")
     if resource is not None and not isinstance(resource, dict):
         return wrong("a resource is an object", ".resource")
-    if method in _WITH_BODY and resource is None:
-        return wrong(f"{method} needs a resource", ".resource")
     path, query = _split(url, base_url)
+    calls = bool(path) and path[-1].startswith("$")
+    if method in _WITH_BODY and resource is None and not calls:
+        return wrong(f"{method} needs a resource", ".resource")
     if not url or not _fits(method, path, query):
         return wrong(f"{method} can't be applied to {url[:200]!r}", ".request.url")
     return EntryRequest(
@@ -139,6 +151,8 @@ def _fits(method: str, path: tuple[str, ...], query: str | None) -> bool:
     """Whether the form of the URL goes with the method; whether type and id exist is seen later."""
     if method in ("GET", "HEAD"):
         return bool(path) or query is not None
+    if method == "POST" and path and path[-1].startswith("$"):
+        return len(path) <= 3
     if method == "POST":
         return len(path) == 1
     return len(path) == 2 if query is None else len(path) == 1

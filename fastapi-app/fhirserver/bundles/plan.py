@@ -55,6 +55,7 @@ async def make_plan(server: Server, call: Call, requests: list[EntryRequest]) ->
     that write the same resource; `MultipleMatches`.
     """
     plan = Plan()
+    requests = [entry for entry in requests if entry.writes]
     await _resolve_criteria(server, call, requests, plan)
     _identify(server, call, requests, plan)
     require_distinct((entry, *plan.addresses[entry.index]) for entry in requests if entry.index in plan.addresses)
@@ -101,7 +102,7 @@ def _criteria(entry: EntryRequest) -> str | None:
     """The criteria by which the entry finds what it writes."""
     if entry.method == "POST":
         return entry.if_none_exist
-    return entry.query if entry.method in ("PUT", "DELETE") else None
+    return entry.query
 
 
 def _search(server: Server, call: Call, entry: EntryRequest, query: str) -> SearchRequest:
@@ -128,7 +129,7 @@ def _identify(server: Server, call: Call, requests: list[EntryRequest], plan: Pl
         id = match[1] if match is not None else _given_id(entry)
         if id is not None:
             plan.settle(entry, id)
-        elif entry.method in ("POST", "PUT"):
+        elif entry.method != "DELETE":
             plan.fresh.add(entry.index)
             if entry.resource_type == "Patient":
                 plan.settle(entry, _new_id(server, call, entry, plan))
@@ -144,7 +145,7 @@ def _given_id(entry: EntryRequest) -> str | None:
         return None
     if entry.method == "PUT" and entry.query is not None:
         return entry.body.get("id")
-    return entry.path[1] if entry.method in ("PUT", "DELETE") else None
+    return entry.path[1]
 
 
 def _new_id(server: Server, call: Call, entry: EntryRequest, plan: Plan) -> str:

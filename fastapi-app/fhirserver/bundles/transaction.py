@@ -29,6 +29,7 @@ from fhirserver.interactions.preconditions import require_match, require_none_ma
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
 from fhirserver.interactions.update import require_body_id
 from fhirserver.interactions.versions import Written, check, deletion, next_version, require_id, require_type
+from fhirserver.operations.registry import available
 
 _ATTEMPTS = 30
 _LONGEST_PAUSE = 0.2  # seconds
@@ -75,14 +76,10 @@ async def _checked(server: Server, entries: Sequence[EntryRequest | FhirError]) 
         try:
             if isinstance(entry, FhirError):
                 raise entry
-            if entry.path and entry.method in ("POST", "PUT", "DELETE"):
-                require_type(server, entry.resource_type)
-            if entry.resource is not None:
-                check(server, entry.resource_type, entry.resource)
-            if entry.method in ("PUT", "DELETE") and entry.query is None:
-                require_id(entry.path[1])
-                if entry.method == "PUT":
-                    require_body_id(entry.body, entry.path[1])
+            if entry.operation is not None:
+                _require_harmless(server, entry, entry.operation)
+            if entry.writes:
+                _check_write(server, entry)
             requests.append(entry)
         except FhirError as error:
             issues += error.issues if isinstance(entry, FhirError) else at_entry(error, entry)
@@ -91,6 +88,22 @@ async def _checked(server: Server, entries: Sequence[EntryRequest | FhirError]) 
     if issues:
         raise worst(issues[:_MAX_ISSUES])
     return requests
+
+
+def _check_write(server: Server, entry: EntryRequest) -> None:
+    require_type(server, entry.resource_type)
+    if entry.resource is not None:
+        check(server, entry.resource_type, entry.resource)
+    if entry.method != "POST" and entry.query is None:
+        require_id(entry.path[1])
+        if entry.method == "PUT":
+            require_body_id(entry.body, entry.path[1])
+
+
+def _require_harmless(server: Server, entry: EntryRequest, code: str) -> None:
+    """Refuse an operation that changes something: what it does can't be planned with the rest."""
+    if any(operation.changes for operation in available(server.definitions).get(code, ())):
+        raise InvalidRequest(f"${code} can't be called in a transaction; a batch may", expression="url")
 
 
 async def _carry_out(
@@ -103,7 +116,7 @@ async def _carry_out(
     for position, entry in enumerate(in_order(requests)):
         if position % _ENTRIES_BETWEEN_PAUSES == 0:
             await asyncio.sleep(0)
-        if entry.method in ("GET", "HEAD"):
+        if not entry.writes:
             continue
         try:
             answered[entry.index] = _plan_entry(server, call, entry, plan, current, changes, prefer_return)
@@ -112,7 +125,7 @@ async def _carry_out(
     if changes:
         await server.store.write(list(changes.values()))
     for entry in requests:
-        if entry.method in ("GET", "HEAD"):
+        if not entry.writes:
             try:
                 answered[entry.index] = await dispatch(server, call, entry, prefer_return)
             except FhirError as error:

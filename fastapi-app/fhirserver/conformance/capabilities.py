@@ -9,6 +9,7 @@ from typing import Any
 from fhirserver.conformance.documentation import documentation
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.resource_json import serialize
+from fhirserver.operations.registry import Available, available
 from fhirserver.search.parameter_types import searchable
 
 TYPE_INTERACTIONS = (
@@ -39,6 +40,9 @@ def capability_statement(definitions: Definitions, base_url: str, software_versi
                     _resource(definitions, name, reverse.get(name, ())) for name in definitions.resource_types
                 ],
                 "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                "operation": [
+                    _operation(operation) for operation in _operations(definitions) if "system" in operation.levels
+                ],
             }
         ],
     }
@@ -89,8 +93,19 @@ def _resource(definitions: Definitions, resource_type: str, reverse: Iterable[st
             }
             for parameter in parameters.values()
         ],
+        "operation": [
+            _operation(operation) for operation in _operations(definitions) if operation.is_for(resource_type)
+        ],
     }
     return {name: value for name, value in described.items() if value not in ([], "")}
+
+
+def _operations(definitions: Definitions) -> list[Available]:
+    return [operation for shared in available(definitions).values() for operation in shared]
+
+
+def _operation(operation: Available) -> dict[str, Any]:
+    return {"name": operation.definition.code, "definition": operation.definition.url}
 
 
 def _reverse_includes(definitions: Definitions) -> dict[str, list[str]]:

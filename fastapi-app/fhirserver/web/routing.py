@@ -21,7 +21,14 @@ class _Name(StringConvertor):
     regex = "[^/_$][^/]*"
 
 
+class _Operation(StringConvertor):
+    """A part of a path that is the name of an operation: `$validate`."""
+
+    regex = r"\$[^/]+"
+
+
 register_url_convertor("name", _Name())
+register_url_convertor("operation", _Operation())
 
 Handler = Callable[[Request], Awaitable[Response]]
 

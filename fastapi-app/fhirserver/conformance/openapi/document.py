@@ -7,6 +7,7 @@ from typing import Any
 
 from fhirserver.conformance.examples import EXAMPLES
 from fhirserver.conformance.openapi.components import components
+from fhirserver.conformance.openapi.operations import OPERATIONS, operation_paths
 from fhirserver.conformance.openapi.resource_types import GENERAL, TypeRoutes
 from fhirserver.conformance.openapi.system import SERVER, SYSTEM, server_paths, system_paths
 from fhirserver.fhir.definitions import Definitions
@@ -28,6 +29,7 @@ def openapi(definitions: Definitions, software_version: str) -> dict[str, Any]:
     paths = system_paths(_BASE)
     for resource_type in (*EXAMPLES, None):
         paths |= TypeRoutes(definitions, _BASE, resource_type).paths()
+    paths |= operation_paths(definitions, _BASE)
     paths |= server_paths()
     return {
         "openapi": "3.1.0",
@@ -42,6 +44,7 @@ def openapi(definitions: Definitions, software_version: str) -> dict[str, Any]:
             {"name": SYSTEM, "description": "Capabilities, transactions and batches, history of everything"},
             *({"name": name, "description": f"The R4 resource {name}"} for name in EXAMPLES),
             {"name": GENERAL, "description": "The same for each of the resource types of R4"},
+            {"name": OPERATIONS, "description": "Operations, which begin with `$`"},
             {"name": SERVER, "description": "Health and metrics"},
         ],
         "paths": paths,

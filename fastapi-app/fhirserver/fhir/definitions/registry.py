@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from fhirserver.fhir.definitions.archive import FHIR_VERSION, PACKAGED, Archive
 from fhirserver.fhir.definitions.compartments import Compartment, read_compartments
 from fhirserver.fhir.definitions.elements import TypeDefinition, read_types
+from fhirserver.fhir.definitions.operations import OperationDefinition, read_operation
 from fhirserver.fhir.definitions.placing import (
     find_placing_element,
     find_placing_parameters,
@@ -90,9 +90,9 @@ class Definitions:
         return self._compartments[code]
 
     @cached_property
-    def operations(self) -> tuple[dict[str, Any], ...]:
-        """R4's own OperationDefinitions, without narrative."""
-        return tuple(self._archive.read("operations.json"))
+    def operations(self) -> Mapping[str, OperationDefinition]:
+        """R4's own OperationDefinitions by id (`Resource-validate`)."""
+        return {item["id"]: read_operation(item) for item in self._archive.read("operations.json")}
 
     def value_set_codes(self, url: str) -> Codes | None:
         """The codes by system of a value set used in required bindings; None if they cannot be listed."""

@@ -63,6 +63,4 @@ async def get_matches(request: Request) -> Response:
 
 async def nothing(request: Request) -> Response:
     """Answer that there is nothing here."""
-    path = request.scope["path"]
-    kind = "operation" if "/$" in path else "address"
-    raise NotFound(f"there is no {kind} {path[:200]}", code="not-supported" if kind == "operation" else None)
+    raise NotFound(f"there is no address {request.scope['path'][:200]}")

@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from fhirserver.fhir.definitions import Definitions
-from fhirserver.web.routers import base, instance, metadata, resource_type
+from fhirserver.web.routers import base, instance, metadata, operations, resource_type
 
 
 def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
@@ -12,6 +12,7 @@ def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
         *instance.routes(),
         *metadata.routes(definitions, version, date),
         *resource_type.routes(),
+        *operations.routes(),
         *base.routes(),
         *base.fallback(),
     ]
