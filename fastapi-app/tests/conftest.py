@@ -10,6 +10,7 @@ from secrets import randbelow
 import asyncpg
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fhirserver.access.policy import Unrestricted
 from fhirserver.fhir.datatypes.ids import BUCKETS
@@ -23,6 +24,10 @@ from fhirserver.storage.engine import Pool
 from fhirserver.storage.migrate import upgrade
 from fhirserver.storage.unit_of_work import PostgresStore
 from fhirserver.web.app import build_app
+
+# How fast a machine is decides nothing here.
+settings.register_profile("whatever the load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("whatever the load")
 
 SHARED = Path(__file__).parents[3] / "shared"
 
