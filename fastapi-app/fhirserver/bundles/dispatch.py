@@ -76,6 +76,8 @@ async def _get(server: Server, call: Call, entry: EntryRequest) -> BundleEntry:
             raise UnsupportedOperation("metadata is not read within a Bundle", expression=f"{entry.place}.request.url")
         case ("_history",):
             return answers.of_bundle(await history(server, call, None, None, params), body)
+        case ():
+            return answers.of_bundle(await search(server, call, "", params, lenient=True), body)
         case (resource_type,):
             return answers.of_bundle(await search(server, call, resource_type, params, lenient=True), body)
         case (resource_type, "_history"):
@@ -86,6 +88,9 @@ async def _get(server: Server, call: Call, entry: EntryRequest) -> BundleEntry:
             return answers.of_bundle(await history(server, call, resource_type, id, params), body)
         case (resource_type, id, "_history", version_id):
             return _read_answer(call, entry, await vread(server, call, resource_type, id, version_id), body)
+        case (compartment, id, resource_type):
+            name = "" if resource_type == "*" else resource_type
+            return answers.of_bundle(await search(server, call, name, params, True, (compartment, id)), body)
     raise InvalidRequest("nothing is known at this address", expression=f"{entry.place}.request.url")
 
 

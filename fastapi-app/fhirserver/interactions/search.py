@@ -5,15 +5,17 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from fhirserver.fhir.bundle_json import BundleEntry, assemble
-from fhirserver.fhir.outcomes import InvalidRequest, Issue, operation_outcome
+from fhirserver.fhir.outcomes import InvalidRequest, Issue, NotFound, operation_outcome
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.fhir.shaping import selected, summarised, text_only, without_text
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.includes import included
 from fhirserver.interactions.store import StoredResource
-from fhirserver.interactions.versions import require_type
+from fhirserver.interactions.versions import require_id, require_type
 from fhirserver.search.query.parse import parse_query
+from fhirserver.search.query.tree import EVERYTHING
 from fhirserver.search.request import SearchRequest
+from fhirserver.search.rewrite.types import over_types
 
 
 async def search(
@@ -22,13 +24,18 @@ async def search(
     resource_type: str,
     params: Sequence[tuple[str, str]],
     lenient: bool,
+    compartment: tuple[str, str] | None = None,
 ) -> bytes:
     """One page of what matches, and what it includes, as a Bundle of type searchset.
 
+    `resource_type` is empty to search several types; `compartment` is the (type, id) whose compartment is searched.
     `params` are those of URL and body. With `lenient`, an unknown parameter is left out of the self link and a
     warning is added; else it is an `InvalidRequest`. The total is given where it costs nothing, or is asked for.
     """
-    require_type(server, resource_type)
+    if resource_type:
+        require_type(server, resource_type)
+    if compartment is not None:
+        require_compartment(server, *compartment)
     request = parse_query(
         params,
         resource_type,
@@ -37,11 +44,10 @@ async def search(
         call.base_url,
         lenient=lenient,
         now=server.clock(),
+        compartment=compartment,
     )
     limits = server.limits
-    request = request.bounded(limits.default_count, limits.max_count).narrowed(
-        call.policy.restriction("search", resource_type)
-    )
+    request = _restricted(server, call, request.bounded(limits.default_count, limits.max_count))
     if request.count == 0 or request.summary == "count":
         counted = await server.store.count(request, estimate=request.total == "estimate")
         return _bundle(call, request, (), (), counted, None, None)
@@ -53,17 +59,33 @@ async def search(
     return _bundle(
         call,
         request,
-        [_shaped(server, request, version) for version in page.matches],
-        [_shaped(server, request, version) for version in others],
+        [_shaped(server, request, version, request.elements) for version in page.matches],
+        [_shaped(server, request, version, ()) for version in others],
         total,
         page.next,
         page.previous,
     )
 
 
-def _shaped(server: Server, request: SearchRequest, version: StoredResource) -> StoredResource:
-    """The version with the part of its content that was asked for. `_elements` is about the matches."""
-    if request.summary in (None, "false") and not request.elements:
+def require_compartment(server: Server, code: str, id: str) -> None:
+    """`NotFound` unless R4 has such a compartment, `InvalidRequest` unless this is an id."""
+    if code not in server.definitions.compartments:
+        raise NotFound(f"R4 has no compartment of a {code[:80]}", code="not-supported")
+    require_id(id)
+
+
+def _restricted(server: Server, call: Call, request: SearchRequest) -> SearchRequest:
+    """The search of what the caller may see."""
+    types = (request.resource_type,) if request.resource_type else request.types or server.definitions.resource_types
+    restrictions = {name: call.policy.restriction("search", name) for name in types}
+    if not any(restrictions.values()):
+        return request
+    return request.narrowed(over_types({name: tree or EVERYTHING for name, tree in restrictions.items()}))
+
+
+def _shaped(server: Server, request: SearchRequest, version: StoredResource, elements: Sequence[str]) -> StoredResource:
+    """The version with the part of its content that was asked for; `elements` are those of `_elements`."""
+    if request.summary in (None, "false") and not elements:
         return version
     resource = parse(version.live)
     if request.summary == "true":
@@ -72,10 +94,8 @@ def _shaped(server: Server, request: SearchRequest, version: StoredResource) -> 
         shaped = text_only(resource, server.definitions)
     elif request.summary == "data":
         shaped = without_text(resource)
-    elif version.resource_type == request.resource_type:
-        shaped = selected(resource, request.elements, server.definitions)
     else:
-        return version
+        shaped = selected(resource, elements, server.definitions)
     return replace(version, content=serialize(shaped))
 
 
@@ -110,7 +130,7 @@ def _bundle(
 
 def _link(call: Call, request: SearchRequest, cursor: str | None) -> str:
     params = [*request.applied, *([("_cursor", cursor)] if cursor is not None else [])]
-    address = f"{call.base_url}/{request.resource_type}"
+    address = f"{call.base_url}/{request.path}".rstrip("/")
     return f"{address}?{urlencode(params, safe=':,|/$')}" if params else address
 
 

@@ -40,14 +40,17 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """What is searched for.
+    """What is searched for: resources of a type or, if `resource_type` is empty, of `types` (all types if none).
 
-    `count` is the size of a page, None until `bounded`. `applied` are the parameters for the self link, `ignored`
-    the warnings about those that were left out. `buckets` are where all matches live, None if that isn't known.
+    `path` is the address of the search below the base. `count` is the size of a page, None until `bounded`.
+    `applied` are the parameters for the self link, `ignored` the warnings about those that were left out. `buckets`
+    are where all matches live, None if that isn't known.
     """
 
     resource_type: str
     tree: Node = EVERYTHING
+    types: tuple[str, ...] = ()
+    path: str = ""
     sort: tuple[Sort, ...] = ()
     count: int | None = None
     total: Literal["none", "estimate", "accurate"] = "none"
@@ -62,13 +65,13 @@ class SearchRequest:
 
     def __str__(self) -> str:
         order = f" ORDER BY {','.join(map(str, self.sort))}" if self.sort else ""
-        return f"{self.resource_type} WHERE {self.tree}{order}"
+        return f"{self.resource_type or ','.join(self.types) or '*'} WHERE {self.tree}{order}"
 
     @property
     def scope(self) -> str:
         """What the pages of this search have in common: what is asked for, and the order, as the client wrote it."""
         kept = sorted(item for item in self.applied if item[0].partition(":")[0] not in _OF_A_PAGE)
-        return repr((self.resource_type, kept, self.sort))
+        return repr((self.path, kept, self.sort))
 
     @property
     def is_everything(self) -> bool:

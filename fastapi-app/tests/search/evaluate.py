@@ -10,7 +10,18 @@ from fhirserver.fhir.definitions import Definitions
 from fhirserver.search.entry import IndexEntry
 from fhirserver.search.extract import Extractor
 from fhirserver.search.query.parse import parse_query
-from fhirserver.search.query.tree import And, IdMatch, KeyMatch, Node, Not, Or, RangeMatch, StringMatch, UpdatedMatch
+from fhirserver.search.query.tree import (
+    And,
+    IdMatch,
+    KeyMatch,
+    Node,
+    Not,
+    Or,
+    RangeMatch,
+    StringMatch,
+    TypeMatch,
+    UpdatedMatch,
+)
 from fhirserver.search.request import SearchRequest
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -20,7 +31,7 @@ MADRID = ZoneInfo("Europe/Madrid")
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
-def holds(node: Node, entry: IndexEntry, id: str = "", last_updated: datetime = NOW) -> bool:
+def holds(node: Node, entry: IndexEntry, id: str = "", last_updated: datetime = NOW, resource_type: str = "") -> bool:
     """Whether a resource with this index entry is a match."""
     match node:
         case KeyMatch(keys=keys):
@@ -40,16 +51,18 @@ def holds(node: Node, entry: IndexEntry, id: str = "", last_updated: datetime = 
             found = [item.partition("=") for item in entry.strings.split("\x1e") if item]
             strings = [value for code, _, value in found if code == parameter]
             return any(text in string if how == "contains" else string.startswith(text) for string in strings)
+        case TypeMatch(types=types):
+            return resource_type in types
         case IdMatch(ids=ids):
             return id in ids
         case UpdatedMatch(alternatives=moments):
             return any(all(_COMPARE[sign](last_updated, moment) for sign, moment in tests) for tests in moments)
         case And(parts=parts):
-            return all(holds(part, entry, id, last_updated) for part in parts)
+            return all(holds(part, entry, id, last_updated, resource_type) for part in parts)
         case Or(parts=parts):
-            return any(holds(part, entry, id, last_updated) for part in parts)
+            return any(holds(part, entry, id, last_updated, resource_type) for part in parts)
         case Not(part=part):
-            return not holds(part, entry, id, last_updated)
+            return not holds(part, entry, id, last_updated, resource_type)
 
 
 def entry_is_sound(entry: IndexEntry) -> bool:

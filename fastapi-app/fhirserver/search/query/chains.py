@@ -15,6 +15,10 @@ _HAS = "_has:"
 _MAX_DEPTH = 8
 
 
+class LeadsElsewhere(InvalidRequest):
+    """A `_has` by a parameter that never leads to this type."""
+
+
 def is_linked(name: str) -> bool:
     """Whether this is the name of a chain or of a `_has`."""
     return name.startswith(_HAS) or name == "_has" or "." in name
@@ -40,7 +44,7 @@ def read_linked(name: str, value: str, resource_type: str, context: Context, dep
     unknown: UnknownParameter | None = None
     for target in targets:
         try:
-            linked.append(Linked(target, _read_any(rest, value, target, context, depth + 1)))
+            linked.append(Linked(target, read_any(rest, value, target, context, depth + 1)))
         except UnknownParameter as error:
             unknown = error
     if unknown is not None and not linked:
@@ -59,16 +63,17 @@ def _read_has(name: str, value: str, resource_type: str, context: Context, depth
         raise InvalidRequest(f"_has: no resource type '{source[:80]}'", code="value", expression="_has")
     parameter = _reference(name, code, source, context)
     if resource_type not in target_types(parameter):
-        raise InvalidRequest(
+        raise LeadsElsewhere(
             f"_has: {source}.{code} leads to {', '.join(target_types(parameter))}, not to {resource_type}",
             code="value",
             expression="_has",
         )
-    inner = _read_any(rest, value, source, context, depth + 1)
+    inner = read_any(rest, value, source, context, depth + 1)
     return Has(f"_has:{source}:{code}", ParameterKeys(source, code).reference, Linked(source, inner))
 
 
-def _read_any(name: str, value: str, resource_type: str, context: Context, depth: int) -> Node:
+def read_any(name: str, value: str, resource_type: str, context: Context, depth: int = 0) -> Node:
+    """The tree of any parameter of a type: of its own, a chain or a `_has`."""
     if is_linked(name):
         return read_linked(name, value, resource_type, context, depth)
     return node_of(read_clause(name, value, resource_type, context))

@@ -9,12 +9,14 @@ from datetime import datetime, tzinfo
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest, Issue
-from fhirserver.search.query.chains import is_linked, read_linked
+from fhirserver.search.query.chains import LeadsElsewhere, is_linked, read_any
 from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
 from fhirserver.search.query.results import ResultParameters
 from fhirserver.search.query.routing import buckets_of
-from fhirserver.search.query.tree import Node, conjunction
+from fhirserver.search.query.scope import membership, types_searched
+from fhirserver.search.query.tree import NOTHING, Node, conjunction
 from fhirserver.search.request import SearchRequest
+from fhirserver.search.rewrite.types import over_types
 from fhirserver.search.types.clause import Clause
 
 _OF_THE_ANSWER = frozenset({"_format", "_pretty"})
@@ -37,15 +39,20 @@ def parse_query(
     *,
     lenient: bool,
     now: datetime,
+    compartment: tuple[str, str] | None = None,
 ) -> SearchRequest:
-    """The request that these decoded (name, value) pairs make on a type.
+    """The request that these decoded (name, value) pairs make on a type; on several if `resource_type` is empty:
+    those that `_type` names, else all, or all of the compartment, which is told by the type and id it is about.
 
     Repeated parameters are joined by AND, comma lists by OR. `now` is what `ap` on dates is measured from. Raises
     InvalidRequest for what makes no sense; an unknown parameter only if not `lenient`, else it is in `ignored`.
     """
     parsed = _Parsed()
-    results = ResultParameters(resource_type, definitions)
     context = Context(definitions, zone, base_url, now)
+    types, listed = types_searched(params, resource_type, compartment, definitions)
+    if compartment is not None:
+        parsed.nodes.append(membership(types, *compartment, definitions))
+    results = ResultParameters(resource_type, definitions)
     for name, value in params:
         if "\x00" in name or "\x00" in value:
             shown = name.replace("\x00", "")[:80]
@@ -59,14 +66,17 @@ def parse_query(
                 parsed.applied.append((name, value))
             continue
         try:
-            if is_linked(name):
-                if value != "":
-                    parsed.nodes.append(read_linked(name, value, resource_type, context))
-            else:
+            if name == "_type" and not resource_type:
+                pass
+            elif resource_type and not is_linked(name):
                 clause = read_clause(name, value, resource_type, context)
                 if value != "":
                     parsed.nodes.append(node_of(clause))
                     parsed.clauses.append(clause)
+            else:
+                node = over_types(_of_each(types, name, value, context))
+                if value != "":
+                    parsed.nodes.append(node)
         except UnknownParameter as error:
             if not lenient:
                 raise
@@ -77,11 +87,27 @@ def parse_query(
     return SearchRequest(
         resource_type,
         conjunction(parsed.nodes),
+        () if resource_type else listed,
+        "/".join((*(compartment or ()), resource_type or ("*" if compartment else ""))),
         **results.fields(),
-        buckets=buckets_of(parsed.clauses, resource_type, definitions),
+        buckets=buckets_of(parsed.clauses, resource_type, definitions) if resource_type else None,
         applied=tuple(parsed.applied),
         ignored=tuple(parsed.ignored),
     )
+
+
+def _of_each(types: Sequence[str], name: str, value: str, context: Context) -> dict[str, Node]:
+    """The parameter as each type reads it. Nothing of a type that the `_has` does not lead to, unless none is left."""
+    nodes: dict[str, Node] = {}
+    elsewhere: LeadsElsewhere | None = None
+    for type_ in types:
+        try:
+            nodes[type_] = read_any(name, value, type_, context)
+        except LeadsElsewhere as error:
+            nodes[type_], elsewhere = NOTHING, error
+    if elsewhere is not None and all(node == NOTHING for node in nodes.values()):
+        raise elsewhere
+    return nodes
 
 
 def _warning(issue: Issue) -> Issue:

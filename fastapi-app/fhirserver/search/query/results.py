@@ -63,7 +63,13 @@ class ResultParameters:
     def _sort(self, item: str) -> Sort:
         descending = item.startswith("-")
         code = item.removeprefix("-")
-        parameter = self._definitions.search_parameters(self._resource_type).get(code)
+        if not self._resource_type and code not in ("_id", "_lastUpdated"):
+            raise InvalidRequest(
+                f"_sort: '{code[:80]}': several types are sorted by _id and _lastUpdated only",
+                code="not-supported",
+                expression="_sort",
+            )
+        parameter = self._definitions.search_parameters(self._resource_type or "Basic").get(code)
         if parameter is None:
             raise InvalidRequest(
                 f"_sort: {self._resource_type} has no search parameter '{code[:80]}'",

@@ -65,6 +65,16 @@ class StringMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeMatch:
+    """The resource is of one of these types."""
+
+    types: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"_type={','.join(self.types)}"
+
+
+@dataclass(frozen=True, slots=True)
 class IdMatch:
     """The id is one of these."""
 
@@ -153,7 +163,7 @@ class Has:
         return f"{self.label} <- {self.source}"
 
 
-Node = KeyMatch | RangeMatch | StringMatch | IdMatch | UpdatedMatch | Chain | Has | And | Or | Not
+Node = KeyMatch | RangeMatch | StringMatch | TypeMatch | IdMatch | UpdatedMatch | Chain | Has | And | Or | Not
 
 EVERYTHING = And(())
 NOTHING = Or(())

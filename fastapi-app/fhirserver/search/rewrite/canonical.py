@@ -19,6 +19,7 @@ from fhirserver.search.query.tree import (
     Or,
     RangeMatch,
     StringMatch,
+    TypeMatch,
     UpdatedMatch,
 )
 from fhirserver.search.request import SearchRequest
@@ -37,6 +38,8 @@ def _node(node: Node) -> str:
             return _all(f"range {key}", (_all("all", map(str, tests)) for tests in alternatives))
         case StringMatch(parameter=parameter, how=how, text=text):
             return f"{how}({parameter},{text!r})"
+        case TypeMatch(types=types):
+            return _all("type", types)
         case IdMatch(ids=ids):
             return _all("id", ids)
         case UpdatedMatch(alternatives=moments):

@@ -16,6 +16,7 @@ from fhirserver.search.query.tree import (
     Or,
     RangeMatch,
     StringMatch,
+    TypeMatch,
     UpdatedMatch,
 )
 from fhirserver.search.request import SearchRequest
@@ -28,7 +29,11 @@ _SEPARATOR = "\x1e"
 
 def where(request: SearchRequest, arguments: Arguments) -> str:
     """The WHERE clause of a request: type, buckets, tree; deleted and forwarding rows never match."""
-    parts = [f"resource_type = {arguments.add(request.resource_type, 'text')}", "content IS NOT NULL"]
+    parts = ["content IS NOT NULL"]
+    if request.resource_type:
+        parts.append(f"resource_type = {arguments.add(request.resource_type, 'text')}")
+    elif request.types:
+        parts.append(condition(TypeMatch(request.types), arguments))
     if request.buckets is not None:
         if len(request.buckets) == 1:
             parts.append(f"bucket = {arguments.add(next(iter(request.buckets)), 'int')}")
@@ -50,6 +55,8 @@ def condition(node: Node, arguments: Arguments) -> str:
             return _range(node, arguments)
         case StringMatch():
             return _string(node, arguments)
+        case TypeMatch(types=types):
+            return f"resource_type = ANY({arguments.add(list(types), 'text[]')})"
         case IdMatch(ids=ids):
             return f"id = ANY({arguments.add(list(ids), 'text[]')})"
         case UpdatedMatch(alternatives=alternatives):

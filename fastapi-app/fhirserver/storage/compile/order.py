@@ -24,17 +24,20 @@ class Key:
     nullable: bool
 
 
-def keys_of(sort: Sequence[Sort], arguments: Arguments, *, by_keys_first: bool) -> list[Key]:
-    """The keys of an order; newest ids first if nothing else is asked.
+def keys_of(sort: Sequence[Sort], arguments: Arguments, *, by_keys_first: bool, of_one_type: bool) -> list[Key]:
+    """The keys of an order; newest ids first if nothing else is asked, type by type if there are several.
 
     `by_keys_first` disguises the columns, so that the planner fetches what matches and sorts that, instead of walking
     an index in the wanted order in the hope of meeting matches soon.
     """
     keys = [_key(item, arguments) for item in sort]
+    last = keys[0].descending if keys else True
+    if not of_one_type:
+        keys.append(Key("resource_type", "text", last, False))
     if not any(item.by == "id" for item in sort):
-        keys.append(Key("id", "text", keys[0].descending if keys else True, False))
-    if by_keys_first and keys[0].expression == "id":
-        keys[0] = Key("(id || '')", "text", keys[0].descending, False)
+        keys.append(Key("id", "text", last, False))
+    if by_keys_first and keys[0].expression in ("id", "resource_type"):
+        keys[0] = Key(f"({keys[0].expression} || '')", "text", keys[0].descending, False)
     elif by_keys_first and keys[0].expression in ("last_updated", "sort_date"):
         keys[0] = Key(f"({keys[0].expression} + interval '0')", "timestamptz", keys[0].descending, keys[0].nullable)
     return keys

@@ -15,7 +15,7 @@ from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.repositories.reading import stored
 from fhirserver.storage.statements import Statement, Statements
 
-_COLUMNS = "id, version_id, last_updated, deleted, content, bucket"
+_COLUMNS = "resource_type, id, version_id, last_updated, deleted, content, bucket"
 _ENOUGH = 2
 
 FIND_BY_KEY = Statement(
@@ -35,7 +35,9 @@ async def search(statements: Statements, request: SearchRequest, signer: CursorS
         backwards, *position = signer.decode(scope, request.cursor)
     arguments = Arguments()
     conditions = where(request, arguments)
-    keys = keys_of(request.sort, arguments, by_keys_first=is_selective(request.tree))
+    keys = keys_of(
+        request.sort, arguments, by_keys_first=is_selective(request.tree), of_one_type=bool(request.resource_type)
+    )
     if position is not None:
         conditions += f" AND {beyond(keys, position, arguments, backwards=backwards)}"
     values = ", ".join(f"({key.expression})::text AS s{number}" for number, key in enumerate(keys))
@@ -57,7 +59,7 @@ async def search(statements: Statements, request: SearchRequest, signer: CursorS
 
     has_next, has_previous = (True, more) if backwards else (more, position is not None)
     return SearchPage(
-        [stored(row, request.resource_type, row["id"]) for row in page],
+        [stored(row, row["resource_type"], row["id"]) for row in page],
         cursor(page[-1], False) if page and has_next else None,
         cursor(page[0], True) if page and has_previous else None,
     )

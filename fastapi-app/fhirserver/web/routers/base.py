@@ -8,13 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fhirserver.bundles.process import process_bundle
-from fhirserver.fhir.outcomes import InvalidRequest, NotFound
+from fhirserver.fhir.outcomes import NotFound
 from fhirserver.interactions.history import history
-from fhirserver.web.bodies import resource_body
+from fhirserver.web.bodies import form_body, resource_body
 from fhirserver.web.dependencies import BASE_PATH, call_of, web_of
 from fhirserver.web.parameters import parameters_of
 from fhirserver.web.preferences import preferences
 from fhirserver.web.responses import bundle_response
+from fhirserver.web.routers.searching import search_response
 from fhirserver.web.routing import route
 from fhirserver.web.scope import header
 
@@ -26,7 +27,7 @@ def routes() -> list[Route]:
         route(BASE_PATH, **methods),
         route(BASE_PATH + "/", **methods),
         route(BASE_PATH + "/_history", GET=("history-system", get_history)),
-        route(BASE_PATH + "/_search", POST=("search-system", get_matches)),
+        route(BASE_PATH + "/_search", POST=("search-system", post_search)),
     ]
 
 
@@ -57,8 +58,13 @@ async def get_history(request: Request) -> Response:
 
 
 async def get_matches(request: Request) -> Response:
-    """Search over several types."""
-    raise InvalidRequest("search over all types is not supported; search one type: [base]/[type]", code="not-supported")
+    """Search over several types by GET."""
+    return await search_response(request, parameters_of(request.scope), "")
+
+
+async def post_search(request: Request) -> Response:
+    """Search over several types by POST: the parameters of the URL and those of the form in the body."""
+    return await search_response(request, parameters_of(request.scope, await form_body(request)), "")
 
 
 async def nothing(request: Request) -> Response:

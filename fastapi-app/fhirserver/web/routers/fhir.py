@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from fhirserver.fhir.definitions import Definitions
-from fhirserver.web.routers import base, instance, metadata, operations, resource_type
+from fhirserver.web.routers import base, instance, metadata, operations, resource_type, searching
 
 
 def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
@@ -13,6 +13,7 @@ def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
         *metadata.routes(definitions, version, date),
         *resource_type.routes(),
         *operations.routes(),
+        *searching.routes(),
         *base.routes(),
         *base.fallback(),
     ]

@@ -10,12 +10,12 @@ from starlette.routing import Route
 from fhirserver.interactions.conditional import conditional_delete, conditional_update
 from fhirserver.interactions.create import create
 from fhirserver.interactions.history import history
-from fhirserver.interactions.search import search
 from fhirserver.web.bodies import form_body, resource_body
 from fhirserver.web.dependencies import BASE_PATH, call_of, web_of
-from fhirserver.web.parameters import Parameters, parameters_of
+from fhirserver.web.parameters import parameters_of
 from fhirserver.web.preferences import preferences
 from fhirserver.web.responses import bundle_response, deleted_response, written_response
+from fhirserver.web.routers.searching import search_response
 from fhirserver.web.routing import route
 from fhirserver.web.scope import header
 
@@ -80,18 +80,13 @@ async def remove(request: Request) -> Response:
 
 async def get_matches(request: Request) -> Response:
     """Search by GET."""
-    return await _search(request, parameters_of(request.scope))
+    return await search_response(request, parameters_of(request.scope), request.path_params["type"])
 
 
 async def post_search(request: Request) -> Response:
     """Search by POST: the parameters of the URL and those of the form in the body."""
-    return await _search(request, parameters_of(request.scope, await form_body(request)))
-
-
-async def _search(request: Request, params: Parameters) -> Response:
-    lenient = preferences(header(request.scope, b"prefer")).lenient
-    bundle = await search(web_of(request).server, call_of(request), request.path_params["type"], params.items, lenient)
-    return bundle_response(bundle, params.media_type, params.pretty)
+    params = parameters_of(request.scope, await form_body(request))
+    return await search_response(request, params, request.path_params["type"])
 
 
 async def get_history(request: Request) -> Response:

@@ -123,7 +123,7 @@ def test_includes_add_up(searcher: Searcher) -> None:
 
 
 def test_defaults(searcher: Searcher) -> None:
-    assert searcher.parse("Patient") == SearchRequest("Patient")
+    assert searcher.parse("Patient") == SearchRequest("Patient", path="Patient")
 
 
 @pytest.mark.parametrize("lenient", [True, False])
