@@ -6,6 +6,7 @@ The error tree::
       MalformedBody        the bytes are not the JSON that FHIR allows
       InvalidRequest       a header, parameter or path does not make sense
       InvalidResource      the resource breaks a rule of R4
+      Unprocessable        understood, but it can't be done: it depends on what is not known, or on too much
       UnsupportedType      the resource type does not exist in R4
       NotFound             no such resource
       Gone                 the resource was deleted
@@ -94,6 +95,11 @@ class InvalidRequest(FhirError):
 class InvalidResource(FhirError):
     status = 422
     code = "invalid"
+
+
+class Unprocessable(FhirError):
+    status = 422
+    code = "processing"
 
 
 class UnsupportedType(FhirError):
