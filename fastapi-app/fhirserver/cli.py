@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -63,7 +64,10 @@ def _data_dir(given: Path | None) -> Path:
 def _database(settings: Settings, data: Path | None) -> Iterator[str]:
     """The DSN of the database to use, with the newest schema; an embedded one is stopped by the last that uses it."""
     if settings.dsn is not None:
-        migrate.upgrade(settings.dsn)
+        if settings.database.migrate:
+            migrate.upgrade(settings.dsn)
+        elif revision := migrate.missing(settings.dsn):
+            _fail(f"the schema of the database lacks revision {revision}: run `fhirserver db upgrade`")
         yield settings.dsn
         return
     with EmbeddedPostgres(_data_dir(data)).used() as dsn:
@@ -76,6 +80,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=64)] = 1,
+    reload: Annotated[bool, typer.Option("--reload", help="Start anew when the code changes; one process.")] = False,
     data: DataDir = None,
 ) -> None:
     """Run the server until it is stopped by SIGTERM or Ctrl-C."""
@@ -91,6 +96,8 @@ def serve(
             host=host,
             port=port,
             workers=workers,
+            reload=reload,
+            reload_dirs=[str(Path(__file__).parent)] if reload else None,
             loop="uvloop",
             http="httptools",
             log_config=None,
@@ -177,8 +184,32 @@ def _print(report: Report, seconds: float) -> None:
 @db.command("upgrade")
 def db_upgrade(data: DataDir = None) -> None:
     """Bring the schema to that of this version."""
-    with _database(load_settings(), data) as dsn:
-        print(f"at {migrate.current(dsn)}")
+    dsn = load_settings().dsn
+    with nullcontext(dsn) if dsn else EmbeddedPostgres(_data_dir(data)).used() as database:
+        migrate.upgrade(database)
+        print(f"at {migrate.current(database)}")
+
+
+@db.command("wait")
+def db_wait(
+    seconds: Annotated[int, typer.Option(help="How long to wait.", min=0)] = 300,
+) -> None:
+    """Wait until the database of FHIR_DATABASE_URL answers and has the schema of this version or of a newer one."""
+    dsn = load_settings().dsn
+    if dsn is None:
+        _fail("FHIR_DATABASE_URL is not set; an embedded database is migrated by the server that starts it")
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            revision = migrate.missing(dsn)
+            problem = f"the schema lacks revision {revision}: run `fhirserver db upgrade`"
+        except DRIVER_ERRORS as error:
+            revision, problem = "", f"the database can't be used: {error}"
+        if revision is None:
+            return
+        if time.monotonic() >= end:
+            _fail(problem)
+        time.sleep(1)
 
 
 @db.command("current")

@@ -45,9 +45,14 @@ class _Group(BaseModel):
 
 
 class DatabaseSettings(_Group):
-    """`url`: `postgresql://…`; without it the server runs a PostgreSQL of its own in `FHIR_DATA_DIR`."""
+    """`url`: `postgresql://…`; without it the server runs a PostgreSQL of its own in `FHIR_DATA_DIR`.
+
+    `migrate`: bring the schema to that of this version at the start. Without it the server needs no right to change
+    the schema, and refuses to start on one that is older than it.
+    """
 
     url: DatabaseUrl | None = None
+    migrate: bool = True
     pool_size: int = Field(10, ge=1, le=500)
     pool_timeout_seconds: float = Field(15.0, gt=0)
     statement_timeout_ms: int = Field(30_000, ge=0)

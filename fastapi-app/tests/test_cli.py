@@ -1,15 +1,19 @@
 """The command: refusing to start is one line and an exit code; serving and stopping leave nothing behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
+import asyncpg
 import pytest
 
 from fhirserver.storage.embedded import EmbeddedPostgres
@@ -81,6 +85,39 @@ def test_the_schema_is_told(dsn):
     current = run("db", "current", FHIR_DATABASE_URL=dsn)
     assert upgraded.returncode == current.returncode == 0
     assert upgraded.stdout == f"at {current.stdout}"
+
+
+@pytest.fixture
+async def unmigrated(dsn: str) -> AsyncIterator[str]:
+    """The DSN of a database without a schema."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        name = f"unmigrated_{os.getpid()}"
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(dsn)._replace(path=f"/{name}").geturl()
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()
+
+
+def test_without_the_right_to_migrate_an_old_schema_is_refused_and_waited_for(unmigrated):
+    settings = {"FHIR_DATABASE_URL": unmigrated, "FHIR_DATABASE__MIGRATE": "false"}
+    for command in [("serve",), ("load", "/nowhere.json"), ("db", "wait", "--seconds", "0")]:
+        done = run(*command, **settings)
+        assert done.returncode == 1
+        assert re.fullmatch(r"the schema.* lacks revision \d{4}: run `fhirserver db upgrade`\n", done.stderr)
+    waiting = subprocess.Popen([*COMMAND, "db", "wait"], env=environment(**settings))
+    assert run("db", "upgrade", **settings).returncode == 0
+    assert waiting.wait(60) == 0
+
+
+async def test_the_schema_of_a_newer_version_is_accepted(unmigrated):
+    settings = {"FHIR_DATABASE_URL": unmigrated, "FHIR_DATABASE__MIGRATE": "false"}
+    assert run("db", "upgrade", **settings).returncode == 0
+    connection = await asyncpg.connect(unmigrated)
+    await connection.execute("UPDATE alembic_version SET version_num = 'of 2030'")
+    await connection.close()
+    assert run("db", "wait", "--seconds", "0", **settings).returncode == 0
 
 
 def test_a_port_that_is_in_use_ends_it(dsn):

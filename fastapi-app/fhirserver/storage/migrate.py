@@ -8,12 +8,14 @@ from typing import TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from fhirserver.storage.citus import distribute
 from fhirserver.storage.engine import sqlalchemy_url
+from fhirserver.storage.roles import grant
 
 T = TypeVar("T")
 _LOCK = 0x66686972  # of this project's migrations, so that two starting servers don't migrate at once
@@ -27,6 +29,18 @@ def upgrade(dsn: str) -> None:
 def current(dsn: str) -> str | None:
     """The revision the database is at; None for an empty one."""
     return asyncio.run(_run(dsn, lambda connection: MigrationContext.configure(connection).get_current_revision()))
+
+
+def missing(dsn: str) -> str | None:
+    """The revision that the schema lacks for this version of the server; None if it has all.
+
+    A schema that a newer version has migrated has all: no migration breaks the version before it.
+    """
+    script = ScriptDirectory.from_config(_config())
+    head = script.get_current_head()
+    at = current(dsn)
+    known = {revision.revision for revision in script.walk_revisions()}
+    return head if at is None or (at in known and at != head) else None
 
 
 def analyze(dsn: str) -> None:
@@ -43,10 +57,16 @@ async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     distribute(connection)
+    grant(connection)
