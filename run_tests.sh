@@ -43,7 +43,8 @@ code() {
     step "ruff format" "$bin/ruff" format --check .
     step "mypy" "$bin/mypy"
     step "import contracts" "$bin/lint-imports" --no-logo
-    step "shellcheck" "$bin/shellcheck" -x -P "$REPO" "$REPO"/*.sh "$REPO"/shell_functions.bash "$REPO"/.ci/run
+    step "shellcheck" "$bin/shellcheck" -x -P "$REPO" "$REPO"/*.sh "$REPO"/shell_functions.bash "$REPO"/.ci/run \
+        "$REPO"/postgres-citus/*.sh "$REPO"/postgres-citus/init/*.sh
     if [ ${#failed[@]} -gt 0 ]; then
         printf '\n'
         say "These checks failed: ${failed[*]}" "Fallaron estas comprobaciones: ${failed[*]}" >&2

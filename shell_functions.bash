@@ -1,4 +1,4 @@
-# Shared by the scripts of this folder and of k8s/: language, messages, prerequisites, passwords, Python environments.
+# Shared by the scripts of this folder: language, messages, prerequisites, passwords, Python environments.
 # To be sourced.
 # shellcheck shell=bash disable=SC2034
 
@@ -79,12 +79,6 @@ need_docker() {
     docker info >/dev/null 2>&1 ||
         fail 1 "Docker's daemon does not answer: start it (systemctl start docker), or join the group 'docker'." \
             "El demonio de Docker no responde: inícielo (systemctl start docker) o entre en el grupo 'docker'."
-}
-
-# need_kubectl: kubectl
-need_kubectl() {
-    need kubectl 1.27 "$(kubectl version --client 2>/dev/null | head -n 1)" "See https://kubernetes.io/docs/tasks/tools/" \
-        "Vea https://kubernetes.io/docs/tasks/tools/" || exit 1
 }
 
 # password: 128 random bits

