@@ -12,9 +12,11 @@ from fhirserver.fhir.datatypes.numbers import implied_range
     [
         ("100", 99.5, 100.5, "R4's own example"),
         ("100.00", 99.995, 100.005, "R4's own example"),
-        ("1e2", 50, 150, "R4's own example: one digit of precision"),
+        ("1e2", 95, 105, "R4's own example: two digits of precision at least"),
+        ("0.1e3", 95, 105, "the same number with one digit"),
+        ("12e1", 115, 125, "two digits"),
         ("1.0e2", 95, 105, "two digits"),
-        ("1E+2", 50, 150, "a capital, a sign"),
+        ("1E+2", 95, 105, "a capital, a sign"),
         ("5.4e-3", 0.00535, 0.00545, "a negative exponent"),
         ("5.40", 5.395, 5.405, "the trailing zero counts"),
         ("-5", -5.5, -4.5, "negative"),
