@@ -15,7 +15,8 @@ class Sort:
     """One key of `_sort`.
 
     `by` tells where the value is: a column (`id`, `last_updated`, `sort_date`), the normalised strings of `parameter`,
-    the lowest bound of its intervals (`key`), or its value in the content (`json_paths`, in SQL/JSON).
+    the beginning of its intervals (`key`; of those without one, the end), or its value in the content (`json_paths`, in
+    SQL/JSON).
     """
 
     parameter: str

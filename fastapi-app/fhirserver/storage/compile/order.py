@@ -94,11 +94,14 @@ def _key(sort: Sort, arguments: Arguments) -> Key:
         expression = f"(SELECT {pick}(left(m[1], {_COMPARED})) FROM regexp_matches(strings, {pattern}, 'g') AS m)"
         return Key(expression, "text", down, True)
     if sort.by == "range":
-        bound = "range_high" if down else "range_low"
         key = arguments.add(sort.key, "bigint")
-        expression = f"(SELECT {pick}(v) FROM unnest(range_key, {bound}) AS r(k, v) WHERE k = {key})"
+        expression = (
+            f"(SELECT {pick}(CASE WHEN l > '-Infinity' THEN l ELSE h END)"
+            f" FROM unnest(range_key, range_low, range_high) AS r(k, l, h) WHERE k = {key})"
+        )
         return Key(expression, "float8", down, True)
-    paths = arguments.add(list(sort.json_paths), "text[]")
+    # Without [*] an array at the end of a path would be one value.
+    paths = arguments.add([f"{path}[*]" for path in sort.json_paths], "text[]")
     expression = (
         f"(SELECT {pick}(left(lower(v #>> '{{}}'), {_COMPARED})) FROM unnest({paths}) AS path,"
         " jsonb_path_query(content::jsonb, path::jsonpath) AS v)"
