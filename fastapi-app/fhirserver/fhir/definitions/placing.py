@@ -1,7 +1,7 @@
 """Which element of a type says whose record a resource belongs to, and which date is its principal one."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from fhirserver.fhir.definitions.compartments import Compartment
 from fhirserver.fhir.definitions.elements import Element, TypeDefinition
@@ -13,6 +13,8 @@ _PRINCIPAL_DATES = (
     "started", "period", "occurrence", "effective", "sent",
 )  # fmt: skip
 _CHILD = re.compile(r"([A-Za-z]+)\.([A-Za-z0-9]+)(?:\.where\(\s*resolve\(\) is Patient\s*\))?").fullmatch
+
+_AS = re.compile(r"(?:\.as\(| as ).*")
 
 
 def find_placing_element(
@@ -46,10 +48,33 @@ def find_placing_parameters(element: str | None, parameters: Mapping[str, Search
     return frozenset(code for code, parameter in parameters.items() if list(_children(parameter)) == [element])
 
 
-def find_principal_date(own_parameters: Mapping[str, SearchParameter]) -> str | None:
-    """The date parameter that a type is sorted by, of those that are not inherited."""
-    dates = [code for code, parameter in own_parameters.items() if parameter.type == "date"]
+def find_principal_date(
+    own_parameters: Mapping[str, SearchParameter], type_of: Callable[[str], TypeDefinition]
+) -> str | None:
+    """The date parameter that a type is sorted by, of those that are not inherited and have one value at most."""
+    dates = [
+        code
+        for code, parameter in own_parameters.items()
+        if parameter.type == "date" and not any(_repeats(path, type_of) for path in _paths(parameter))
+    ]
     return next((code for code in (*_PRINCIPAL_DATES, *dates) if code in dates), None)
+
+
+def _paths(parameter: SearchParameter) -> list[str]:
+    """The path of each alternative of the expression, without `as`."""
+    return [_AS.sub("", alternative.strip("() ")) for alternative in (parameter.expression or "").split(" | ")]
+
+
+def _repeats(path: str, type_of: Callable[[str], TypeDefinition]) -> bool:
+    """Whether one of the elements along a path can be there several times."""
+    name, *children = path.split(".")
+    for child in children:
+        definition = type_of(name)
+        element = definition.elements[child]
+        if element.max != 1:
+            return True
+        name = element.path if element.path in definition.nested else element.types[0].code
+    return False
 
 
 def _children(parameter: SearchParameter | None) -> Iterator[str | None]:

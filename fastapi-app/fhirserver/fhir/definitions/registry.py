@@ -110,7 +110,7 @@ class Definitions:
         """The code of the date parameter that says when the thing was; None if the type has none."""
         if resource_type not in self._principal_dates:
             own = self._own_search_parameters(resource_type)
-            self._principal_dates[resource_type] = find_principal_date(own)
+            self._principal_dates[resource_type] = find_principal_date(own, self.type)
         return self._principal_dates[resource_type]
 
     def _own_search_parameters(self, resource_type: str) -> dict[str, SearchParameter]:
