@@ -1,0 +1,134 @@
+"""A search, evaluated by walking all resources. https://hl7.org/fhir/R4/search.html"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from fhirserver.fhir.definitions.search_parameters import SearchParameter
+
+from .quantities import measures, quantity_matches
+from .references import reference_matches, targets, uri_matches
+from .spans import asked_number, asked_time, between, compare, point, time_span
+from .texts import plain, split, string_matches, token_matches, tokens
+from .world import Address, Resource, World
+
+
+class Oracle:
+    """Knows what a query has to find among the resources of a world."""
+
+    def __init__(self, world: World, now: datetime, zone: tzinfo = UTC):
+        self.world = world
+        self.now = now
+        self._zone = zone
+        self._targets: dict[tuple[Address, str], list[Address | str]] = {}
+
+    def matches(self, resource_type: str, params: Sequence[tuple[str, str]]) -> list[Resource]:
+        """The resources of a type for which all parameters hold."""
+        return [
+            resource
+            for resource in self.world.of_type(resource_type)
+            if all(self.holds(resource, name, value) for name, value in params)
+        ]
+
+    def holds(self, resource: Resource, name: str, value: str) -> bool:
+        """Whether a parameter of a query is true of a resource."""
+        if name.startswith("_has:"):
+            _, source, code, rest = name.split(":", 3)
+            return any(
+                address_of(resource) in self.targets(other, code) and self.holds(other, rest, value)
+                for other in self.world.of_type(source)
+            )
+        link, dot, rest = name.partition(".")
+        if dot:
+            code, _, resource_type = link.partition(":")
+            return any(
+                resource_type in ("", other["resourceType"])
+                and self._has_parameter(other, rest)
+                and self.holds(other, rest, value)
+                for other in self.targets_of(resource, code)
+            )
+        code, _, modifier = name.partition(":")
+        parameter = self.world.parameter(resource["resourceType"], code)
+        assert parameter is not None, name
+        if modifier == "missing":
+            return self._present(resource, parameter) is (value == "false")
+        if code == "_id":
+            found = resource["id"] in map(plain, split(value, ","))
+        else:
+            found = any(self._matches(resource, parameter, modifier, item) for item in split(value, ","))
+        return not found if modifier == "not" else found
+
+    def _present(self, resource: Resource, parameter: SearchParameter) -> bool:
+        """Whether there is a value; an Age or a Range is none for a date."""
+        values = self.world.values(resource, parameter)
+        if parameter.type == "date":
+            kinds = {"start", "end", "event", "repeat"}
+            values = [value for value in values if not isinstance(value, dict) or not kinds.isdisjoint(value)]
+        return bool(values)
+
+    def _has_parameter(self, resource: Resource, name: str) -> bool:
+        """Whether the type of a chain's target has the next parameter."""
+        code = name.partition(".")[0].partition(":")[0]
+        return name.startswith("_has:") or self.world.parameter(resource["resourceType"], code) is not None
+
+    def targets(self, resource: Resource, code: str) -> list[Address | str]:
+        """What a resource refers to by a parameter."""
+        place = address_of(resource), code
+        if place not in self._targets:
+            parameter = self.world.parameter(resource["resourceType"], code)
+            values = self.world.values(resource, parameter) if parameter is not None else []
+            self._targets[place] = [found for value in values for found in targets(value)]
+        return self._targets[place]
+
+    def targets_of(self, resource: Resource, code: str) -> list[Resource]:
+        """The resources that a resource refers to by a parameter."""
+        addresses = self.targets(resource, code)
+        return [self.world.resources[found] for found in addresses if found in self.world.resources]
+
+    def _matches(self, resource: Resource, parameter: SearchParameter, modifier: str, asked: str) -> bool:
+        if parameter.type == "composite":
+            return self._composite_matches(resource, parameter, asked)
+        values = self.world.values(resource, parameter)
+        return any(self._value_matches(value, parameter, modifier, asked) for value in values)
+
+    def _value_matches(self, value: Any, parameter: SearchParameter, modifier: str, asked: str) -> bool:
+        match parameter.type:
+            case "string":
+                return string_matches(value, modifier, asked)
+            case "token":
+                return token_matches(tokens(value, self.world.implied_systems(parameter)), asked)
+            case "reference":
+                return reference_matches(value, modifier, asked, parameter.target_types)
+            case "uri":
+                return uri_matches(value, modifier, asked)
+            case "date":
+                found = time_span(value, self._zone)
+                return found is not None and compare(*asked_time(plain(asked), self._zone, self.now), found)
+            case "number":
+                found = between(value.get("low"), value.get("high")) if isinstance(value, dict) else point(value)
+                return found is not None and compare(*asked_number(plain(asked)), found)
+            case "quantity":
+                return any(quantity_matches(found, asked) for found in measures(value))
+        raise AssertionError(parameter.type)
+
+    def _composite_matches(self, resource: Resource, parameter: SearchParameter, asked: str) -> bool:
+        """All parts match in the same value that the composite's own expression selects."""
+        by_url = {
+            item.url: item for item in self.world.definitions.search_parameters(resource["resourceType"]).values()
+        }
+        parts = list(zip(parameter.components, split(asked, "$"), strict=True))
+        return any(
+            all(
+                any(
+                    self._value_matches(value, by_url[component.definition], "", text)
+                    for value in self.world.parts(node, component.expression)
+                )
+                for component, text in parts
+            )
+            for node in self.world.nodes(resource, parameter)
+        )
+
+
+def address_of(resource: Resource) -> Address:
+    """Type and id."""
+    return resource["resourceType"], resource["id"]
