@@ -90,8 +90,12 @@ def _in_base(value: Decimal, unit: _Unit) -> Decimal:
     return _ROUNDED.divide(_EXACT.add(_EXACT.multiply(value, unit.numerator), unit.shift), unit.denominator)
 
 
-@lru_cache(maxsize=4096)
 def _unit(code: str) -> _Unit | None:
+    return _known_unit(code) if len(code) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _known_unit(code: str) -> _Unit | None:
     temperature = _temperature(code)
     if temperature is not None:
         factor, offset, base = *temperature, "K"
@@ -126,7 +130,7 @@ def _base(dimensions: dict[str, int]) -> str:
 
 
 def _parse(code: str) -> _Product | None:
-    if not 0 < len(code) <= _LONGEST or not code.isascii():
+    if not code or not code.isascii():
         return None
     try:
         return _Parser(code).whole()

@@ -12,7 +12,8 @@ from typing import Any
 
 from fhirserver.fhir.datatypes.references import parse_reference
 from fhirserver.fhir.definitions import Definitions
-from fhirserver.fhir.fhirpath.parser import FhirPathError, parse
+from fhirserver.fhir.fhirpath.errors import FhirPathError
+from fhirserver.fhir.fhirpath.parser import parse
 from fhirserver.fhir.fhirpath.tree import Binary, Call, Expression, Index, Literal, Member, Variable
 
 Select = Callable[[Any], list[Any]]

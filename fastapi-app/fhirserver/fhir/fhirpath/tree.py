@@ -1,6 +1,6 @@
-"""The tree of a FHIRPath expression. Frozen values."""
+"""The tree of a FHIRPath expression. Frozen values; `place`, where in the text it stands, is no part of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +10,7 @@ class Literal:
     kind: str
     value: str | bool | None
     unit: str | None = None
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Variable:
     """`%name`, or `$this`, `$index`, `$total`."""
 
     name: str
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Member:
 
     source: "Expression | None"
     name: str
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Call:
     source: "Expression | None"
     name: str
     arguments: tuple["Expression", ...]
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Index:
 
     source: "Expression"
     position: "Expression"
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Unary:
 
     operator: str
     operand: "Expression"
+    place: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Binary:
     operator: str
     left: "Expression"
     right: "Expression"
+    place: int = field(default=0, compare=False)
 
 
 Expression = Literal | Variable | Member | Call | Index | Unary | Binary

@@ -15,7 +15,7 @@ from xxhash import xxh3_64_intdigest
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
-from fhirserver.fhir.fhirpath.parser import FhirPathError
+from fhirserver.fhir.fhirpath.errors import FhirPathError
 from fhirserver.fhir.fhirpath.paths import compile_paths
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys, signed

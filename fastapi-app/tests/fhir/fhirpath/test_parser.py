@@ -2,7 +2,8 @@
 
 import pytest
 
-from fhirserver.fhir.fhirpath.parser import FhirPathError, parse
+from fhirserver.fhir.fhirpath.errors import FhirPathError
+from fhirserver.fhir.fhirpath.parser import parse
 from fhirserver.fhir.fhirpath.tree import Binary, Call, Expression, Index, Literal, Member, Unary, Variable
 
 
@@ -98,26 +99,26 @@ def test_tree(expression: str, tree: str) -> None:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("", "the end at position 0 of ''"),
-        ("a.", "the end at position 2 of 'a.', a name was expected"),
-        ("a..b", "'.' at position 2 of 'a..b', a name was expected"),
-        ("a b", "'b' at position 2 of 'a b'"),
-        ("a.where(b", "the end at position 9 of 'a.where(b', ',' was expected"),
-        ("a.where(b c)", "'c' at position 10 of 'a.where(b c)', ',' was expected"),
-        ("(a", "the end at position 2 of '(a', ')' was expected"),
-        ("a[0", "the end at position 3 of 'a[0', ']' was expected"),
-        ("a)", "')' at position 1 of 'a)'"),
-        ("a = ", "the end at position 4 of 'a = '"),
-        ("a and", "the end at position 5 of 'a and'"),
-        ("and", "'and' at position 0 of 'and'"),
-        ("a or or b", "'or' at position 5 of 'a or or b'"),
-        ("a.'b'", "''b'' at position 2 of 'a.'b'', a name was expected"),
-        ("{a}", "'a' at position 1 of '{a}', '}' was expected"),
-        ("a # b", "'#' at position 2 of 'a # b'"),
-        ("'open", "''' at position 0 of ''open'"),
-        ("a = '\\u12'", "''' at position 4 of 'a = '\\u12''"),
-        ("a.$this", "'$this' at position 2 of 'a.$this'"),
-        ("é", "'é' at position 0 of 'é'"),
+        ("", "unexpected: the end (position 0 of '')"),
+        ("a.", "unexpected: the end, a name was expected (position 2 of 'a.')"),
+        ("a..b", "unexpected: '.', a name was expected (position 2 of 'a..b')"),
+        ("a b", "unexpected: 'b' (position 2 of 'a b')"),
+        ("a.where(b", "unexpected: the end, ',' was expected (position 9 of 'a.where(b')"),
+        ("a.where(b c)", "unexpected: 'c', ',' was expected (position 10 of 'a.where(b c)')"),
+        ("(a", "unexpected: the end, ')' was expected (position 2 of '(a')"),
+        ("a[0", "unexpected: the end, ']' was expected (position 3 of 'a[0')"),
+        ("a)", "unexpected: ')' (position 1 of 'a)')"),
+        ("a = ", "unexpected: the end (position 4 of 'a = ')"),
+        ("a and", "unexpected: the end (position 5 of 'a and')"),
+        ("and", "unexpected: 'and' (position 0 of 'and')"),
+        ("a or or b", "unexpected: 'or' (position 5 of 'a or or b')"),
+        ("a.'b'", "unexpected: ''b'', a name was expected (position 2 of 'a.'b'')"),
+        ("{a}", "unexpected: 'a', '}' was expected (position 1 of '{a}')"),
+        ("a # b", "unexpected: '#' (position 2 of 'a # b')"),
+        ("'open", "unexpected: ''' (position 0 of ''open')"),
+        ("a = '\\u12'", "unexpected: ''' (position 4 of 'a = '\\u12'')"),
+        ("a.$this", "unexpected: '$this' (position 2 of 'a.$this')"),
+        ("é", "unexpected: 'é' (position 0 of 'é')"),
     ],
 )
 def test_errors_say_where(expression: str, message: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fhirserver.fhir.definitions import Definitions
-from fhirserver.fhir.fhirpath.parser import FhirPathError
+from fhirserver.fhir.fhirpath.errors import FhirPathError
 from fhirserver.fhir.fhirpath.paths import compile_paths
 from fhirserver.fhir.resource_json import Number
 
