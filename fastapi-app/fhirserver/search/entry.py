@@ -1,5 +1,6 @@
 """The index entry of a resource: everything by which a search can find it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,7 +10,8 @@ class IndexEntry:
     """Columns of the resource's row (decisions/0002).
 
     `keys`: what compares for equality. `range_key`, `range_low`, `range_high`: intervals, side by side.
-    `ref_key`, `ref_target`: references, side by side. `strings`: normalised strings. `sort_date`: when it was.
+    `ref_key`, `ref_target`: references, side by side. `strings`: normalised strings; `texts`: those that go with
+    codes. `narrative`, `words`: the words of the narrative and all others, in order. `sort_date`: when it was.
     """
 
     keys: list[int] = field(default_factory=list)
@@ -20,13 +22,16 @@ class IndexEntry:
     ref_target: list[int] = field(default_factory=list)
     self_key: int | None = None
     strings: str = ""
+    texts: str = ""
+    narrative: Sequence[str] = ()
+    words: Sequence[str] = ()
     sort_date: datetime | None = None
 
 
 class EntryBuilder:
     """Collects what the values of a resource contribute. References below `base_url` are to this server."""
 
-    __slots__ = ("base_url", "keys", "ranges", "references", "strings")
+    __slots__ = ("base_url", "keys", "ranges", "references", "strings", "texts")
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
@@ -34,6 +39,7 @@ class EntryBuilder:
         self.ranges: dict[tuple[int, float, float], None] = {}
         self.references: dict[tuple[int, int], None] = {}
         self.strings: dict[str, None] = {}
+        self.texts: dict[str, None] = {}
 
     def add_range(self, key: int, low: float, high: float) -> None:
         """An interval under a key."""

@@ -4,7 +4,7 @@ The expressions of a type are compiled once. Values that can't be interpreted ar
 the resource says, whether or not it can be searched for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from math import isfinite
@@ -21,6 +21,7 @@ from fhirserver.search.request import Include, SearchRequest
 from fhirserver.search.types.clause import Index, Source
 from fhirserver.search.types.reference import local_targets, target_types
 from fhirserver.search.types.string import SEPARATOR
+from fhirserver.search.words import WordCollector
 
 __all__ = ["Extractor", "IndexEntry"]
 
@@ -49,6 +50,7 @@ class Extractor:
         self._definitions = definitions
         self._zone = zone
         self._rules: dict[str, _Rules] = {}
+        self._words = WordCollector(definitions)
 
     def extract(self, resource: dict[str, Any], resource_type: str, base_url: str) -> IndexEntry:
         """The index entry of a structurally valid resource. References below `base_url` are to this server."""
@@ -61,7 +63,9 @@ class Extractor:
                     entry.keys.add(rule.present)
                     for value in values:
                         index(value, entry)
-        return self._finish(entry, rules, resource, resource_type)
+        finished = self._finish(entry, rules, resource, resource_type)
+        finished.narrative, finished.words = self._words.collect(resource, resource_type)
+        return finished
 
     def references(
         self, resource: dict[str, Any], resource_type: str, code: str, base_url: str
@@ -134,11 +138,16 @@ class Extractor:
         for reference, target in entry.references:
             finished.ref_key.append(reference)
             finished.ref_target.append(target)
-        if entry.strings:
-            finished.strings = SEPARATOR + SEPARATOR.join(entry.strings) + SEPARATOR
+        finished.strings = _joined(entry.strings)
+        finished.texts = _joined(entry.texts)
         if when and _LONG_AGO <= min(when) <= _FAR_AWAY:
             finished.sort_date = datetime.fromtimestamp(min(when), UTC)
         id = resource.get("id")
         if isinstance(id, str):
             finished.self_key = self_key(resource_type, id)
         return finished
+
+
+def _joined(strings: Iterable[str]) -> str:
+    text = SEPARATOR.join(strings)
+    return f"{SEPARATOR}{text}{SEPARATOR}" if text else ""

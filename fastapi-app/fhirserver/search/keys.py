@@ -27,9 +27,25 @@ def target_key(url: str) -> int:
 class ParameterKeys:
     """The keys of one search parameter of one resource type."""
 
-    __slots__ = ("_code", "_date", "_exact", "_range", "_token", "_uri", "present", "reference")
+    __slots__ = (
+        "_cell",
+        "_code",
+        "_date",
+        "_exact",
+        "_of_type",
+        "_range",
+        "_token",
+        "_under",
+        "_uri",
+        "name",
+        "present",
+        "reference",
+    )
 
     def __init__(self, resource_type: str, code: str):
+        self.name = code
+        """What its strings are called in the entry."""
+
         def start(form: str) -> bytes:
             return f"{resource_type}\x1f{code}\x1f{form}\x1f".encode()
 
@@ -39,6 +55,9 @@ class ParameterKeys:
         self._uri = start("uri")
         self._date = start("date")
         self._range = start("range")
+        self._of_type = start("of-type")
+        self._under = start("under")
+        self._cell = start("cell")
         self.present = signed(xxh3_64_intdigest(start("present")))
         """Of a resource that has a value."""
         self.reference = signed(xxh3_64_intdigest(start("reference")))
@@ -61,6 +80,18 @@ class ParameterKeys:
     def uri(self, uri: str) -> int:
         """Of this very URI."""
         return signed(xxh3_64_intdigest(self._uri + uri.encode()))
+
+    def of_type(self, system: str, code: str, value: str) -> int:
+        """Of an identifier with this value and a type with this code."""
+        return signed(xxh3_64_intdigest(self._of_type + f"{system}\x1f{code}\x1f{value}".casefold().encode()))
+
+    def under(self, uri: str) -> int:
+        """Of any URI that is this one or lies below it."""
+        return signed(xxh3_64_intdigest(self._under + uri.encode()))
+
+    def cell(self, level: int, row: int, column: int) -> int:
+        """Of a position in a cell of a grid (`types/near.py`)."""
+        return signed(xxh3_64_intdigest(self._cell + f"{level}/{row}/{column}".encode()))
 
     def date(self, unit: str) -> int:
         """Of an interval within this year, month or day (`2024`, `2024-05`, `2024-05-10`)."""

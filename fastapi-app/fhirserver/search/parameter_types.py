@@ -7,7 +7,7 @@ from functools import lru_cache
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.search.query.tree import Node
-from fhirserver.search.types import composite, date, number, quantity, reference, string, token, uri
+from fhirserver.search.types import composite, date, near, number, quantity, reference, string, token, uri
 from fhirserver.search.types.clause import Clause, Index, Source
 
 
@@ -26,6 +26,7 @@ PARAMETER_TYPES = {
     "number": ParameterType(number.MODIFIERS, number.indexer, number.parse),
     "quantity": ParameterType(quantity.MODIFIERS, quantity.indexer, quantity.parse),
     "reference": ParameterType(reference.MODIFIERS, reference.indexer, reference.parse),
+    "special": ParameterType(near.MODIFIERS, near.indexer, near.parse),
     "string": ParameterType(string.MODIFIERS, string.indexer, string.parse),
     "token": ParameterType(token.MODIFIERS, token.indexer, token.parse),
     "uri": ParameterType(uri.MODIFIERS, uri.indexer, uri.parse),

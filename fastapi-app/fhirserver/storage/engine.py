@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from fhirserver.storage.errors import DRIVER_ERRORS, translated
+from fhirserver.storage.tsvector import encode_words
 
 
 def sqlalchemy_url(dsn: str) -> str:
@@ -37,7 +38,7 @@ class Pool:
             pool_reset_on_return=None,
             connect_args={"server_settings": server_settings, "statement_cache_size": 1000},
         )
-        event.listen(self._engine.sync_engine, "connect", _json_as_bytes)
+        event.listen(self._engine.sync_engine, "connect", _set_codecs)
 
     def connection(self) -> "Lent":
         """A connection for the time of an `async with` block, as the driver's own.
@@ -90,11 +91,14 @@ class Lent:
             raise translated(error) from error
 
 
-def _json_as_bytes(dbapi_connection: Any, _record: Any) -> None:
-    """JSON columns come and go as the bytes they are; SQLAlchemy would parse them into dicts."""
-    dbapi_connection.run_async(
-        lambda driver: driver.set_type_codec("json", schema="pg_catalog", format="binary", encoder=_same, decoder=_same)
-    )
+def _set_codecs(dbapi_connection: Any, _record: Any) -> None:
+    """JSON columns come and go as the bytes they are: SQLAlchemy would parse them into dicts. Words are only sent."""
+    dbapi_connection.run_async(_set_codecs_of)
+
+
+async def _set_codecs_of(driver: "asyncpg.Connection[Any]") -> None:
+    await driver.set_type_codec("json", schema="pg_catalog", format="binary", encoder=_same, decoder=_same)
+    await driver.set_type_codec("tsvector", schema="pg_catalog", format="binary", encoder=encode_words, decoder=_same)
 
 
 def _same(value: bytes) -> bytes:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 metadata = MetaData()
 
@@ -42,6 +43,8 @@ resource = Table(
     Column("ref_target", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     Column("self_key", BigInteger),
     Column("strings", Text, nullable=False, server_default=text("''")),
+    Column("texts", Text, nullable=False, server_default=text("''")),
+    Column("words", TSVECTOR),
     Column("sort_date", DateTime(timezone=True)),
     PrimaryKeyConstraint("bucket", "resource_type", "id"),
     CheckConstraint("(content IS NULL) = (deleted OR forward_to IS NOT NULL)", name="resource_content"),
@@ -53,6 +56,7 @@ resource = Table(
         postgresql_ops={"strings": "gin_trgm_ops"},
         postgresql_where=text("strings <> ''"),
     ),
+    Index("resource_words", "words", postgresql_using="gin"),
     Index("resource_by_id", "resource_type", "id", postgresql_where=_LIVE),
     Index("resource_by_last_updated", "resource_type", "last_updated", "id"),
     Index("resource_by_time", "last_updated"),

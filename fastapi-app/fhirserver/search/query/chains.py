@@ -3,16 +3,24 @@
 https://hl7.org/fhir/R4/search.html#chaining and #has. Both go to any depth up to a limit, and into each other.
 """
 
+import re
+from collections.abc import Callable
+
+from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.parameter_types import searchable
 from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
-from fhirserver.search.query.tree import Chain, Has, Linked, Node
+from fhirserver.search.query.comparisons import compared
+from fhirserver.search.query.filter import Reader, read_filter
+from fhirserver.search.query.tree import Chain, Has, IdMatch, Linked, Node
 from fhirserver.search.types.reference import target_types
 
 _HAS = "_has:"
+_LINKED = ("_has", "_list", "_filter")
 _MAX_DEPTH = 8
+_ESCAPES = re.compile(r"([\\,$])")  # but not |, which tells system from code
 
 
 class LeadsElsewhere(InvalidRequest):
@@ -20,8 +28,8 @@ class LeadsElsewhere(InvalidRequest):
 
 
 def is_linked(name: str) -> bool:
-    """Whether this is the name of a chain or of a `_has`."""
-    return name.startswith(_HAS) or name == "_has" or "." in name
+    """Whether this is the name of a chain, a `_has`, a `_list` or a `_filter`."""
+    return name.startswith(_HAS) or name in _LINKED or "." in name
 
 
 def read_linked(name: str, value: str, resource_type: str, context: Context, depth: int = 0) -> Node:
@@ -30,8 +38,24 @@ def read_linked(name: str, value: str, resource_type: str, context: Context, dep
         raise InvalidRequest(f"'{name[:80]}…' leads over more than {_MAX_DEPTH} references", code="too-costly")
     if name.startswith("_has"):
         return _read_has(name, value, resource_type, context, depth)
+    if name == "_list":
+        return _read_list(value)
+    if name == "_filter":
+        try:
+            return read_filter(value, resource_type, _filter_reader(context, depth))
+        except UnknownParameter as error:  # a part of a condition can't be left out
+            raise InvalidRequest(error.issues) from error
     link, _, rest = name.partition(".")
     code, _, modifier = link.partition(":")
+    return _chained(
+        name, code, modifier, resource_type, context, lambda target: read_any(rest, value, target, context, depth + 1)
+    )
+
+
+def _chained(
+    name: str, code: str, modifier: str, resource_type: str, context: Context, of_target: Callable[[str], Node]
+) -> Node:
+    """A reference by a parameter to what has the tree that `of_target` gives for its type."""
     parameter = _reference(name, code, resource_type, context)
     targets = (modifier,) if modifier else target_types(parameter)
     if modifier and modifier not in target_types(parameter):
@@ -44,12 +68,32 @@ def read_linked(name: str, value: str, resource_type: str, context: Context, dep
     unknown: UnknownParameter | None = None
     for target in targets:
         try:
-            linked.append(Linked(target, read_any(rest, value, target, context, depth + 1)))
+            linked.append(Linked(target, of_target(target)))
         except UnknownParameter as error:
             unknown = error
     if unknown is not None and not linked:
         raise unknown
+    link = f"{code}:{modifier}" if modifier else code
     return Chain(f"{resource_type}.{link}", ParameterKeys(resource_type, code).reference, tuple(linked))
+
+
+def _read_list(value: str) -> Node:
+    """The items of Lists, which are told by their ids."""
+    ids = tuple(value.split(","))
+    if not all(is_id(id) for id in ids):
+        raise InvalidRequest(f"_list takes the ids of Lists, not {value[:80]!r}", code="value", expression="_list")
+    return Has(f"_list={value}", ParameterKeys("List", "item").reference, Linked("List", IdMatch(ids)))
+
+
+def _filter_reader(context: Context, depth: int) -> Reader:
+    def compare(name: str, operator: str, value: str, type_: str) -> Node:
+        clause = read_clause(name, "x", type_, context)
+        return compared(clause, operator, value, _ESCAPES.sub(r"\\\1", value), node_of)
+
+    def link(name: str, type_: str, of_target: Callable[[str], Node]) -> Node:
+        return _chained(name, name, "", type_, context, of_target)
+
+    return Reader(compare, link)
 
 
 def _read_has(name: str, value: str, resource_type: str, context: Context, depth: int) -> Node:

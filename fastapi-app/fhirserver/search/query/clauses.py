@@ -13,11 +13,13 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.parameter_types import PARAMETER_TYPES, searchable
-from fhirserver.search.query.tree import IdMatch, KeyMatch, Node, Not
+from fhirserver.search.query.tree import IdMatch, KeyMatch, Node, Not, WordMatch
 from fhirserver.search.types.clause import MAX_VALUES, Clause, split, unescape
 from fhirserver.search.types.date import parse_last_updated
+from fhirserver.search.words import word_query
 
-_NOT_HERE = frozenset({"_filter", "_list", "_contained", "_containedType"})
+_NOT_HERE = frozenset({"_contained", "_containedType"})
+_WORDS = ("_text", "_content")
 
 
 class UnknownParameter(InvalidRequest):
@@ -48,12 +50,12 @@ def read_clause(name: str, value: str, resource_type: str, context: Context) -> 
     parameter = context.definitions.search_parameters(resource_type).get(code)
     if parameter is None:
         raise UnknownParameter(f"{resource_type} has no search parameter '{code[:80]}'", expression=name[:80])
-    if code not in searchable(context.definitions, resource_type):
+    if code not in searchable(context.definitions, resource_type) and code not in _WORDS:
         raise InvalidRequest(
             f"'{code}', a {parameter.type} parameter, is not supported", code="not-supported", expression=code
         )
     _require_modifier(parameter, modifier, context.definitions)
-    values = tuple(split(value, ","))
+    values = (value,) if code in _WORDS else tuple(split(value, ","))
     if len(values) > MAX_VALUES:
         raise InvalidRequest(
             f"{name} has {len(values)} values; {MAX_VALUES} are allowed", code="too-costly", expression=code
@@ -75,7 +77,7 @@ def read_clause(name: str, value: str, resource_type: str, context: Context) -> 
 def _require_modifier(parameter: SearchParameter, modifier: str, definitions: Definitions) -> None:
     if parameter.code == "_id":
         allowed: tuple[str, ...] = ("not",)
-    elif parameter.code == "_lastUpdated" or parameter.type == "composite":
+    elif parameter.code in ("_lastUpdated", *_WORDS) or parameter.type == "composite":
         allowed = ()
     else:
         allowed = ("missing", *PARAMETER_TYPES[parameter.type].modifiers)
@@ -105,6 +107,10 @@ def node_of(clause: Clause) -> Node:
         return Not(match) if clause.modifier == "not" else match
     if clause.parameter.code == "_lastUpdated":
         return parse_last_updated(clause)
+    if clause.parameter.code in _WORDS:
+        [text] = clause.values
+        query = word_query(text, clause.name, narrative=clause.parameter.code == "_text")
+        return WordMatch(clause.label(text), query)
     return PARAMETER_TYPES[clause.parameter.type].parse(clause)
 
 

@@ -54,14 +54,70 @@ class RangeMatch:
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """A string of the parameter starts with, or contains, this normalised text."""
+    """A string of the parameter starts with, contains, ends with, is, or is not this normalised text."""
 
     parameter: str
-    how: Literal["starts", "contains"]
+    how: Literal["starts", "contains", "ends", "is", "is not"]
     text: str
 
     def __str__(self) -> str:
         return f"{self.parameter} {self.how} {self.text!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """A text that goes with a code of the parameter has these words side by side; the last may be the start of one."""
+
+    parameter: str
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.parameter}:text={' '.join(self.words)!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class WordMatch:
+    """The words of the resource satisfy a query (in the syntax of tsquery)."""
+
+    label: str
+    query: str
+
+    def __str__(self) -> str:
+        return f"{self.label}[{self.query}]"
+
+
+@dataclass(frozen=True, slots=True)
+class NearMatch:
+    """The position, whose coordinates are under these keys, is within a distance; then it has one of the cells."""
+
+    label: str
+    cells: tuple[int, ...]
+    latitude_key: int
+    longitude_key: int
+    latitude: float
+    longitude: float
+    kilometres: float
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class CodedMatch:
+    """A code of the parameter is in a value set, or stands above or below a code: what these are is yet to be found
+    out (`rewrite/coded.py`).
+
+    `value` is the URL of the value set, or `system|code`.
+    """
+
+    label: str
+    resource_type: str
+    parameter: str
+    relation: Literal["in", "above", "below"]
+    value: str
+
+    def __str__(self) -> str:
+        return self.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +219,23 @@ class Has:
         return f"{self.label} <- {self.source}"
 
 
-Node = KeyMatch | RangeMatch | StringMatch | TypeMatch | IdMatch | UpdatedMatch | Chain | Has | And | Or | Not
+Node = (
+    KeyMatch
+    | RangeMatch
+    | StringMatch
+    | TextMatch
+    | WordMatch
+    | NearMatch
+    | CodedMatch
+    | TypeMatch
+    | IdMatch
+    | UpdatedMatch
+    | Chain
+    | Has
+    | And
+    | Or
+    | Not
+)
 
 EVERYTHING = And(())
 NOTHING = Or(())

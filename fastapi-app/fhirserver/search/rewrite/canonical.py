@@ -10,17 +10,21 @@ from collections.abc import Iterable
 from fhirserver.search.query.tree import (
     And,
     Chain,
+    CodedMatch,
     Has,
     IdMatch,
     KeyMatch,
     Linked,
+    NearMatch,
     Node,
     Not,
     Or,
     RangeMatch,
     StringMatch,
+    TextMatch,
     TypeMatch,
     UpdatedMatch,
+    WordMatch,
 )
 from fhirserver.search.request import SearchRequest
 
@@ -38,6 +42,8 @@ def _node(node: Node) -> str:
             return _all(f"range {key}", (_all("all", map(str, tests)) for tests in alternatives))
         case StringMatch(parameter=parameter, how=how, text=text):
             return f"{how}({parameter},{text!r})"
+        case TextMatch() | WordMatch() | NearMatch() | CodedMatch():
+            return str(node)
         case TypeMatch(types=types):
             return _all("type", types)
         case IdMatch(ids=ids):

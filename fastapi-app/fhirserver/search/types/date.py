@@ -91,6 +91,16 @@ def _parse_one(clause: Clause, value: str) -> Node:
     return RangeMatch(clause.label(value), clause.keys.range(), comparisons(prefix, low, high))
 
 
+def overlapping(clause: Clause, value: str) -> Node:
+    """The interval of the value, without a prefix, has an instant in common with that of the resource."""
+    _, text, low, high = _asked(clause, value)
+    if prefixed(unescape(value))[1] != unescape(value):
+        raise clause.wrong(value, "a date or time without a prefix")
+    if clause.parameter.code == "_lastUpdated":
+        return UpdatedMatch(tuple(_moments(comparisons("ap", low, high))))
+    return RangeMatch(f"{clause.name} po {text}", clause.keys.range(), comparisons("ap", low, high))
+
+
 def parse_last_updated(clause: Clause) -> Node:
     """`_lastUpdated`, which is a column."""
     alternatives = []

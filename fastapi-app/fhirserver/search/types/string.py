@@ -9,7 +9,7 @@ from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.query.tree import KeyMatch, Node, StringMatch, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, unescape
 
-MODIFIERS = ("exact", "contains")
+MODIFIERS = ("exact", "contains", "text")
 SEPARATOR = "\x1e"
 
 _PARTS = {
@@ -30,7 +30,7 @@ def normalised(text: str) -> str:
 
 def indexer(source: Source) -> Index | None:
     """Every part of a name or an address is a string of its own."""
-    keys, code = source.keys, source.parameter.code
+    keys = source.keys
     parts = _PARTS.get(source.branch.type_name)
     if parts is None and source.branch.type_name not in _PLAIN:
         return None
@@ -38,7 +38,7 @@ def indexer(source: Source) -> Index | None:
     def index(value: Any, entry: EntryBuilder) -> None:
         for text in _strings(value, parts):
             entry.keys.add(keys.exact(text))
-            entry.strings[f"{code}={normalised(text)}"] = None
+            entry.strings[f"{keys.name}={normalised(text)}"] = None
 
     return index
 
@@ -61,7 +61,7 @@ def _strings(value: Any, parts: Iterable[str] | None) -> Iterable[str]:
 
 
 def parse(clause: Clause) -> Node:
-    """A string starts with the value, contains it, or is exactly it."""
+    """A string starts with the value, contains it (`:contains`, `:text`), or is exactly it."""
     return disjunction(_parse_one(clause, value) for value in clause.values)
 
 
@@ -72,4 +72,4 @@ def _parse_one(clause: Clause, value: str) -> Node:
     wanted = normalised(text)
     if not wanted:
         raise clause.wrong(value, "a text to look for")
-    return StringMatch(clause.parameter.code, "contains" if clause.modifier == "contains" else "starts", wanted)
+    return StringMatch(clause.keys.name, "contains" if clause.modifier in ("contains", "text") else "starts", wanted)

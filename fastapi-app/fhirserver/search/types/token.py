@@ -1,14 +1,15 @@
 """https://hl7.org/fhir/R4/search.html#token"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys
-from fhirserver.search.query.tree import KeyMatch, Node, Not, disjunction
+from fhirserver.search.query.tree import CodedMatch, KeyMatch, Node, Not, TextMatch, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, split, unescape
+from fhirserver.search.words import words_of
 
-MODIFIERS = ("not",)
+MODIFIERS = ("not", "text", "in", "not-in", "above", "below", "of-type")
 
 _PLAIN = frozenset({"code", "string", "id", "uri", "url", "canonical", "oid", "uuid", "markdown"})
 
@@ -34,10 +35,11 @@ def indexer(source: Source) -> Index | None:
             def concept(value: Any, entry: EntryBuilder) -> None:
                 for coding in value.get("coding", ()):
                     _coding(keys, coding, entry)
+                _text(keys, value.get("text"), entry)
 
             return concept
         case "Identifier":
-            return lambda value, entry: add_token(keys, value.get("system"), value.get("value"), entry)
+            return lambda value, entry: _identifier(keys, value, entry)
         case "ContactPoint":
             return lambda value, entry: add_token(keys, None, value.get("value"), entry)
         case "boolean":
@@ -57,6 +59,23 @@ def indexer(source: Source) -> Index | None:
 def _coding(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
     if isinstance(value, dict):
         add_token(keys, value.get("system"), value.get("code"), entry)
+        _text(keys, value.get("display"), entry)
+
+
+def _identifier(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
+    add_token(keys, value.get("system"), value.get("value"), entry)
+    kind = value.get("type")
+    if not isinstance(kind, dict):
+        return
+    _text(keys, kind.get("text"), entry)
+    for coding in kind.get("coding", ()):
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str) and isinstance(value.get("value"), str):
+            entry.keys.add(keys.of_type(str(coding.get("system", "")), coding["code"], value["value"]))
+
+
+def _text(keys: ParameterKeys, text: Any, entry: EntryBuilder) -> None:
+    if isinstance(text, str):
+        entry.texts[f"{keys.name}= {' '.join(words_of(text))}"] = None
 
 
 def _implied_systems(source: Source) -> Mapping[str, str]:
@@ -73,15 +92,44 @@ def _implied_systems(source: Source) -> Mapping[str, str]:
 
 
 def parse(clause: Clause) -> Node:
-    """`code`, `system|code`, `|code`, `system|`; with `:not`, all resources that none of these applies to."""
+    """`code`, `system|code`, `|code`, `system|`; with `:not`, all resources that none of these applies to.
+
+    With other modifiers a text that goes with the code (`:text`), a value set (`:in`, `:not-in`), a code whose
+    hierarchy counts (`:above`, `:below`), or `system|code|value` of an identifier and its type (`:of-type`).
+    """
     node = disjunction(_parse_one(clause, value) for value in clause.values)
-    return Not(node) if clause.modifier == "not" else node
+    return Not(node) if clause.modifier in ("not", "not-in") else node
 
 
 def _parse_one(clause: Clause, value: str) -> Node:
+    match clause.modifier:
+        case "text":
+            return _parse_text(clause, value)
+        case "in" | "not-in":
+            return coded(clause, value, "in", unescape(value))
+        case "above" | "below" as relation:
+            token_key(clause, clause.keys, value)
+            return coded(clause, value, relation, value)
+        case "of-type":
+            parts = [unescape(part) for part in split(value, "|")]
+            if len(parts) != 3 or not all(parts[1:]):
+                raise clause.wrong(value, "system|code|value")
+            return KeyMatch(clause.label(value), (clause.keys.of_type(*parts),), True)
     return KeyMatch(
         clause.label(value), (token_key(clause, clause.keys, value),), clause.parameter.code == "identifier"
     )
+
+
+def _parse_text(clause: Clause, value: str) -> Node:
+    words = words_of(unescape(value))
+    if not words:
+        raise clause.wrong(value, "a text to look for")
+    return TextMatch(clause.keys.name, words)
+
+
+def coded(clause: Clause, value: str, relation: Literal["in", "above", "below"], what: str) -> Node:
+    """The clause whose codes are yet to be found out."""
+    return CodedMatch(clause.label(value), clause.parameter.base, clause.keys.name, relation, what)
 
 
 def token_key(clause: Clause, keys: ParameterKeys, value: str) -> int:

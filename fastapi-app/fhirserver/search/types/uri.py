@@ -6,7 +6,9 @@ from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.query.tree import KeyMatch, Node, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, unescape
 
-MODIFIERS: tuple[str, ...] = ()
+MODIFIERS = ("above", "below")
+
+_MAX_LEVELS = 32
 
 _URIS = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 
@@ -21,6 +23,7 @@ def indexer(source: Source) -> Index | None:
     def index(value: Any, entry: EntryBuilder) -> None:
         if isinstance(value, str):
             entry.keys.add(keys.uri(value))
+            entry.keys.update(map(keys.under, _levels(value)))
             if canonical and "|" in value:
                 entry.keys.add(keys.uri(value.partition("|")[0]))
 
@@ -28,5 +31,27 @@ def indexer(source: Source) -> Index | None:
 
 
 def parse(clause: Clause) -> Node:
-    """The URI is exactly this one."""
-    return disjunction(KeyMatch(clause.label(value), (clause.keys.uri(unescape(value)),)) for value in clause.values)
+    """The URI is exactly this one, lies below it, or above it in the hierarchy of its path."""
+    return disjunction(_parse_one(clause, value) for value in clause.values)
+
+
+def _parse_one(clause: Clause, value: str) -> Node:
+    uri = unescape(value)
+    if clause.modifier is None:
+        return KeyMatch(clause.label(value), (clause.keys.uri(uri),))
+    if "://" not in uri:
+        raise clause.wrong(value, "a URL with a path; :above and :below are not for other URIs")
+    if clause.modifier == "below":
+        return KeyMatch(clause.label(value), (clause.keys.under(uri.rstrip("/")),))
+    return KeyMatch(
+        clause.label(value), tuple(clause.keys.uri(form) for level in _levels(uri) for form in (level, level + "/"))
+    )
+
+
+def _levels(uri: str) -> list[str]:
+    """A URL and those above it: `http://a/b/c`, `http://a/b`, `http://a`; none of another URI."""
+    scheme, mark, rest = uri.partition("://")
+    if not mark:
+        return []
+    parts = rest.rstrip("/").split("/")
+    return [f"{scheme}://{'/'.join(parts[:length])}" for length in range(len(parts), 0, -1)][:_MAX_LEVELS]

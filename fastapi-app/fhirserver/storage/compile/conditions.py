@@ -6,20 +6,26 @@ from collections.abc import Iterable
 from fhirserver.search.query.tree import (
     And,
     Chain,
+    CodedMatch,
     Comparison,
     Has,
     IdMatch,
     KeyMatch,
     Linked,
+    NearMatch,
     Node,
     Not,
     Or,
     RangeMatch,
     StringMatch,
+    TextMatch,
     TypeMatch,
     UpdatedMatch,
+    WordMatch,
 )
 from fhirserver.search.request import SearchRequest
+from fhirserver.search.types.near import EARTH_RADIUS
+from fhirserver.search.words import lexeme
 from fhirserver.storage.compile.sql import Arguments
 
 _BOUNDS = {"low": "l", "high": "h"}
@@ -55,6 +61,14 @@ def condition(node: Node, arguments: Arguments) -> str:
             return _range(node, arguments)
         case StringMatch():
             return _string(node, arguments)
+        case TextMatch():
+            return _text(node, arguments)
+        case WordMatch(query=query):
+            return f"words @@ CAST({arguments.add(query, 'text')} AS tsquery)"
+        case NearMatch():
+            return _near(node, arguments)
+        case CodedMatch():
+            raise ValueError(f"{node} is to be resolved before it is compiled")
         case TypeMatch(types=types):
             return f"resource_type = ANY({arguments.add(list(types), 'text[]')})"
         case IdMatch(ids=ids):
@@ -81,7 +95,7 @@ def is_selective(node: Node) -> bool:
     match node:
         case KeyMatch(selective=selective):
             return selective
-        case IdMatch() | Chain() | Has():
+        case IdMatch() | Chain() | Has() | TextMatch() | WordMatch() | NearMatch():
             return True
         case And(parts=parts):
             return any(is_selective(part) for part in parts)
@@ -133,8 +147,42 @@ def _linked(linked: Linked, arguments: Arguments) -> str:
 
 def _string(node: StringMatch, arguments: Arguments) -> str:
     start = f"{_SEPARATOR}{node.parameter}="
-    if node.how == "starts":
-        pattern = "%" + _LIKE_SPECIAL.sub(r"\\\1", start + node.text) + "%"
+    if node.how in ("starts", "is"):
+        end = _SEPARATOR if node.how == "is" else ""
+        pattern = "%" + _LIKE_SPECIAL.sub(r"\\\1", start + node.text + end) + "%"
         return f"strings LIKE {arguments.add(pattern, 'text')}"
-    regex = f"{re.escape(start)}[^{_SEPARATOR}]*{re.escape(node.text)}"
-    return f"strings ~ {arguments.add(regex, 'text')}"
+    text = re.escape(node.text)
+    match node.how:
+        case "ends":
+            rest = f"[^{_SEPARATOR}]*{text}{_SEPARATOR}"
+        case "is not":
+            rest = f"(?!{text}{_SEPARATOR})"
+        case _:
+            rest = f"[^{_SEPARATOR}]*{text}"
+    return f"strings ~ {arguments.add(re.escape(start) + rest, 'text')}"
+
+
+def _text(node: TextMatch, arguments: Arguments) -> str:
+    """The index on words finds the candidates: all words of a text are among those of the resource."""
+    query = " & ".join([*map(lexeme, node.words[:-1]), lexeme(node.words[-1], "*")])
+    start = re.escape(f"{_SEPARATOR}{node.parameter}=")
+    regex = f"{start}[^{_SEPARATOR}]* {' '.join(node.words)}"
+    return f"(words @@ CAST({arguments.add(query, 'text')} AS tsquery) AND texts ~ {arguments.add(regex, 'text')})"
+
+
+def _near(node: NearMatch, arguments: Arguments) -> str:
+    """The distance by the haversine formula, of what is in one of the cells."""
+    cells = arguments.add(list(node.cells), "bigint[]")
+    latitude = arguments.add(node.latitude, "float8")
+    longitude = arguments.add(node.longitude, "float8")
+
+    def coordinate(key: int) -> str:
+        found = arguments.add(key, "bigint")
+        return f"(SELECT l FROM unnest(range_key, range_low) AS r(k, l) WHERE k = {found} LIMIT 1)"
+
+    other_latitude, other_longitude = coordinate(node.latitude_key), coordinate(node.longitude_key)
+    up = f"power(sind(({other_latitude} - {latitude}) / 2), 2)"
+    across = f"power(sind(({other_longitude} - {longitude}) / 2), 2)"
+    chord = f"sqrt(least(1, {up} + cosd({latitude}) * cosd({other_latitude}) * {across}))"
+    kilometres = arguments.add(node.kilometres, "float8")
+    return f"(keys && {cells} AND {2 * EARTH_RADIUS} * asin({chord}) <= {kilometres})"

@@ -30,6 +30,8 @@ COLUMNS = (
     "ref_target",
     "self_key",
     "strings",
+    "texts",
+    "words",
     "sort_date",
 )
 _HISTORY_COLUMNS = (
@@ -44,7 +46,7 @@ _HISTORY_COLUMNS = (
 )
 _VALUES = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 _AT = "bucket = $1 AND resource_type = $2 AND id = $3"
-_GUARD = f"{_AT} AND version_id = $18 AND forward_to IS NULL"
+_GUARD = f"{_AT} AND version_id = ${len(COLUMNS) + 1} AND forward_to IS NULL"
 
 INSERT = Statement("insert", f"INSERT INTO resource ({', '.join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING")
 # The old row is locked, archived and only then replaced. Without the lock, who waits for another writer would archive
@@ -215,6 +217,8 @@ def _forward(version: StoredResource, home: int) -> tuple[Any, ...]:
         [],
         None,
         "",
+        "",
+        (),
         None,
     )
 
@@ -233,7 +237,7 @@ def _row(change: NewVersion) -> tuple[Any, ...]:
         version.content,
     )
     if entry is None:
-        return (*head, [], [], [], [], [], [], None, "", None)
+        return (*head, [], [], [], [], [], [], None, "", "", (), None)
     return (
         *head,
         entry.keys,
@@ -244,5 +248,7 @@ def _row(change: NewVersion) -> tuple[Any, ...]:
         entry.ref_target,
         entry.self_key,
         entry.strings,
+        entry.texts,
+        (entry.narrative, entry.words),
         entry.sort_date,
     )

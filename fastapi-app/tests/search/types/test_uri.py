@@ -48,7 +48,7 @@ def test_facts(searcher: Searcher, resource: dict[str, Any], query: str, found: 
     assert searcher.matches(resource, query) is found, reason
 
 
-@pytest.mark.parametrize("modifier", ["above", "below", "exact"])
+@pytest.mark.parametrize("modifier", ["not", "text", "exact"])
 def test_modifiers(searcher: Searcher, modifier: str) -> None:
     with pytest.raises(InvalidRequest, match=f"url is a uri parameter and takes no modifier '{modifier}'"):
         searcher.parse("ValueSet", (f"url:{modifier}", "http://x"))
