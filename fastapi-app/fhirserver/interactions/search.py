@@ -9,6 +9,7 @@ from fhirserver.fhir.outcomes import InvalidRequest, Issue, NotFound, operation_
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.fhir.shaping import selected, summarised, text_only, without_text
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.explain import explanation
 from fhirserver.interactions.includes import included
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_id, require_type
@@ -47,10 +48,16 @@ async def search(
         compartment=compartment,
     )
     limits = server.limits
-    request = _restricted(server, call, request.bounded(limits.default_count, limits.max_count))
+    asked = request.bounded(limits.default_count, limits.max_count)
+    request = _restricted(server, call, asked)
+    outcome = list(request.ignored)
+    if request.explain:
+        if request is not asked:
+            raise InvalidRequest("_explain is for those who may search everything", code="forbidden")
+        outcome += await explanation(server, request)
     if request.count == 0 or request.summary == "count":
         counted = await server.store.count(request, estimate=request.total == "estimate")
-        return _bundle(call, request, (), (), counted, None, None)
+        return _bundle(call, request, (), (), outcome, counted, None, None)
     page = await server.store.search(request)
     total = await _total(server, request, len(page.matches), page.next is not None)
     if request.summary == "text" and (request.includes or request.revincludes):
@@ -61,6 +68,7 @@ async def search(
         request,
         [_shaped(server, request, version, request.elements) for version in page.matches],
         [_shaped(server, request, version, ()) for version in others],
+        outcome,
         total,
         page.next,
         page.previous,
@@ -112,6 +120,7 @@ def _bundle(
     request: SearchRequest,
     matches: Iterable[StoredResource],
     others: Iterable[StoredResource],
+    outcome: Sequence[Issue],
     total: int | None,
     next_page: str | None,
     previous_page: str | None,
@@ -123,8 +132,8 @@ def _bundle(
         links.append(("next", _link(call, request, next_page)))
     entries = [_entry(call, version, "match") for version in matches]
     entries += [_entry(call, version, "include") for version in others]
-    if request.ignored:
-        entries.append(_warnings(request.ignored))
+    if outcome:
+        entries.append(BundleEntry(None, serialize(operation_outcome(outcome)), {"search": {"mode": "outcome"}}))
     return assemble("searchset", entries, links=links, total=total)
 
 
@@ -138,7 +147,3 @@ def _entry(call: Call, version: StoredResource, mode: str) -> BundleEntry:
     return BundleEntry(
         f"{call.base_url}/{version.resource_type}/{version.id}", version.content, {"search": {"mode": mode}}
     )
-
-
-def _warnings(issues: Sequence[Issue]) -> BundleEntry:
-    return BundleEntry(None, serialize(operation_outcome(issues)), {"search": {"mode": "outcome"}})

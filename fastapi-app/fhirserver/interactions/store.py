@@ -59,6 +59,19 @@ class SearchPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a search is carried out: the statement, the indexes that it uses, the shards that it touches (None without
+    Citus), milliseconds of planning and of execution, and the whole plan as JSON text."""
+
+    statement: str
+    indexes: Sequence[str]
+    shards: int | None
+    planning: float
+    execution: float
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRequest:
     """Which versions: of one resource, of a type, or of all; newest first, after the position `cursor`.
 
@@ -106,6 +119,10 @@ class Session(Protocol):
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         """How many matches there are; with `estimate`, what the planner expects."""
+        ...
+
+    async def explain(self, request: SearchRequest) -> Explanation:
+        """Carry out a search to see how it is done."""
         ...
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:

@@ -20,6 +20,7 @@ from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import Include, SearchRequest
 from fhirserver.search.types.clause import Index, Source
 from fhirserver.search.types.reference import local_targets, target_types
+from fhirserver.search.types.sorting import sort_paths, with_sort_text
 from fhirserver.search.types.string import SEPARATOR
 from fhirserver.search.words import WordCollector
 
@@ -80,16 +81,19 @@ class Extractor:
 
     def referring(self, include: Include, targets: Sequence[tuple[str, str]], limit: int) -> SearchRequest | None:
         """The search for what refers to these (type, id) by the parameter of the include; None if nothing can."""
+        every = include.resource_type == "*"
         keys = [
-            ParameterKeys(include.resource_type, parameter.code).reference ^ self_key(*target)
-            for parameter in self._reference_parameters(include.resource_type, include.parameter)
+            ParameterKeys(name, parameter.code).reference ^ self_key(*target)
+            for name in (self._definitions.resource_types if every else (include.resource_type,))
+            for parameter in self._reference_parameters(name, include.parameter)
             for target in targets
             if include.target_type in (None, target[0]) and target[0] in target_types(parameter)
         ]
         if not keys:
             return None
         label = f"{include.parameter} of {','.join('/'.join(target) for target in targets)}"
-        return SearchRequest(include.resource_type, KeyMatch(label, tuple(keys), True), count=limit)
+        tree = KeyMatch(label, tuple(keys), True)
+        return SearchRequest("" if every else include.resource_type, tree, count=limit)
 
     def _reference_parameters(self, resource_type: str, code: str) -> list[SearchParameter]:
         return [
@@ -106,10 +110,14 @@ class Extractor:
             kind = PARAMETER_TYPES[parameter.type]
             keys = ParameterKeys(resource_type, parameter.code)
             branches = []
-            for branch in self._branches(parameter, resource_type):
+            selected = self._branches(parameter, resource_type)
+            by_text = parameter.type in ("token", "uri", "reference") and not sort_paths(selected)
+            for branch in selected:
                 source = Source(parameter, branch, keys, self._definitions, self._zone)
                 index = kind.indexer(source)
                 if index is not None:
+                    if by_text:
+                        index = with_sort_text(index, branch, keys)
                     branches.append((branch.select, index))
             if branches:
                 parameters.append(_Rule(keys.present, branches))

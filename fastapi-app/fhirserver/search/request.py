@@ -7,7 +7,19 @@ from typing import Literal
 from fhirserver.fhir.outcomes import Issue
 from fhirserver.search.query.tree import EVERYTHING, Node, conjunction
 
-_OF_A_PAGE = frozenset({"_count", "_total", "_summary", "_elements", "_include", "_revinclude"})
+_OF_A_PAGE = frozenset({"_count", "_explain", "_total", "_summary", "_elements", "_include", "_revinclude"})
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A step of a chain: along the references with this key, to resources of a type.
+
+    `is_near`: they are always in the bucket of the one that refers to them.
+    """
+
+    reference: int
+    resource_type: str
+    is_near: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +27,16 @@ class Sort:
     """One key of `_sort`.
 
     `by` tells where the value is: a column (`id`, `last_updated`, `sort_date`), the normalised strings of `parameter`,
-    the beginning of its intervals (`key`; of those without one, the end), or its value in the content (`json_paths`, in
-    SQL/JSON).
+    the beginning of its intervals (`key`; of those without one, the end), its value in the content (`json_paths`, in
+    SQL/JSON), or, along each of `links`, where the key beside it says.
     """
 
     parameter: str
     descending: bool
-    by: Literal["id", "last_updated", "sort_date", "string", "range", "json"]
+    by: Literal["id", "last_updated", "sort_date", "string", "range", "json", "linked"]
     key: int = 0
     json_paths: tuple[str, ...] = ()
+    links: tuple[tuple[Link, "Sort"], ...] = ()
 
     def __str__(self) -> str:
         return f"{'-' if self.descending else ''}{self.parameter}"
@@ -60,6 +73,8 @@ class SearchRequest:
     summary: str | None = None
     elements: tuple[str, ...] = ()
     cursor: str | None = None
+    max_results: int | None = None
+    explain: bool = False
     buckets: frozenset[int] | None = None
     applied: tuple[tuple[str, str], ...] = field(default=())
     ignored: Sequence[Issue] = ()

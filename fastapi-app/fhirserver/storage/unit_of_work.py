@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fhirserver.interactions.store import (
+    Explanation,
     HistoryPage,
     HistoryRequest,
     NewVersion,
@@ -47,6 +48,9 @@ class PostgresSession:
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         return await searching.count(self._statements, request, estimate=estimate)
+
+    async def explain(self, request: SearchRequest) -> Explanation:
+        return await searching.explain(self._statements, request, self._signer)
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
         return await searching.find(self._statements, requests)
@@ -110,6 +114,10 @@ class PostgresStore:
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         async with self._session() as session:
             return await session.count(request, estimate=estimate)
+
+    async def explain(self, request: SearchRequest) -> Explanation:
+        async with self._session() as session:
+            return await session.explain(request)
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
         async with self._session() as session:

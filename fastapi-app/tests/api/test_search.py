@@ -139,3 +139,71 @@ async def test_history_of_a_type_pages(client):
         if number == 3:
             break
     assert len(seen) >= 5
+
+
+async def test_explained(client, tag):
+    [id] = await store(client, patient(tag, birthDate="1980-02-03"))
+    answer = await client.get(f"Patient?_tag={tag}&birthdate=gt1970&_explain=true")
+    assert answer.status_code == 200, answer.text
+    assert ids(answer.json()) == [id]
+    told = dict(
+        issue["diagnostics"].split(": ", 1)
+        for entry in answer.json()["entry"]
+        if entry["search"]["mode"] == "outcome"
+        for issue in entry["resource"]["issue"]
+    )
+    assert told["tree"].startswith(f"Patient WHERE (_tag={tag} AND birthdate=gt1970[high > ")
+    assert told["sql"].startswith("SELECT resource_type, id,")
+    assert "Plan" in told["plan"]
+    assert set(told) == {"tree", "sql", "shards", "indexes", "milliseconds", "plan"}
+
+
+async def test_at_most_so_many_over_all_pages(client, tag):
+    await store(client, *(patient(tag) for _ in range(6)))
+    everything = ids((await client.get(f"Patient?_tag={tag}&_count=10")).json())
+    seen, last = [], None
+    async for page in pages(client, f"Patient?_tag={tag}&_count=2&_maxresults=5"):
+        seen.append(ids(page))
+        last = page
+    assert seen == [everything[:2], everything[2:4], everything[4:5]]
+    before = (await client.get(link(last, "previous"))).json()
+    assert ids(before) == everything[2:4]
+    assert ids((await client.get(link(before, "next"))).json()) == everything[4:5]
+
+
+async def test_sorted_along_references(client, tag):
+    people = await store(client, *(patient(tag, name=[{"family": name}]) for name in ("Bravo", "Alfa", "Charlie")))
+    observation = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "meta": patient(tag)["meta"],
+    }
+    subjects = [{"subject": {"reference": f"Patient/{id}"}} for id in people]
+    bravo, alfa, charlie, nobody = await store(client, *(observation | subject for subject in [*subjects, {}]))
+    for sort, expected in (
+        ("subject:Patient.family", [alfa, bravo, charlie, nobody]),
+        ("-patient.family", [charlie, bravo, alfa, nobody]),  # what is missing comes last
+        ("subject.family,-_id", [alfa, bravo, charlie, nobody]),
+    ):
+        found = [
+            id async for page in pages(client, f"Observation?_tag={tag}&_sort={sort}&_count=2") for id in ids(page)
+        ]
+        assert found == expected, sort
+
+
+async def test_sorted_by_what_is_computed(client, tag):
+    alive, dead = await store(client, patient(tag), patient(tag, deceasedBoolean=True))
+    for sort, expected in (("deceased", [alive, dead]), ("-deceased", [dead, alive])):
+        found = ids((await client.get(f"Patient?_tag={tag}&_sort={sort}")).json())
+        assert found == expected
+
+
+async def test_everything_that_refers(client, tag):
+    [mother] = await store(client, patient(tag))
+    reference = {"reference": f"Patient/{mother}"}
+    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": reference}
+    related = {"resourceType": "RelatedPerson", "patient": reference}
+    stored = await store(client, observation, related)
+    bundle = (await client.get(f"Patient?_tag={tag}&_revinclude=*")).json()
+    assert sorted(ids(bundle, "include")) == sorted(stored)

@@ -10,18 +10,14 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.fhirpath.paths import compile_paths
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
-from fhirserver.search.request import Include, Sort
+from fhirserver.search.request import Include, Link, Sort
+from fhirserver.search.types.reference import target_types
+from fhirserver.search.types.sorting import sort_paths
 
 _TOTALS = ("none", "estimate", "accurate")
 _SUMMARIES = ("true", "text", "data", "count", "false")
-_SORT_PATHS = {
-    "CodeableConcept": ".coding.code",
-    "Coding": ".code",
-    "Identifier": ".value",
-    "ContactPoint": ".value",
-    "Reference": ".reference",
-}
 _MAX_COUNT_DIGITS = 9
+_MAX_DEPTH = 4
 
 
 class ResultParameters:
@@ -47,13 +43,17 @@ class ResultParameters:
             if value:
                 self._fields["sort"] = tuple(self._sort(item.strip()) for item in value.split(","))
         elif name == "_count":
-            self._fields["count"] = _count(value)
+            self._fields["count"] = _whole_number(name, value)
         elif name == "_total":
             self._fields["total"] = _one_of(name, value, _TOTALS)
         elif name == "_summary":
             self._fields["summary"] = _one_of(name, value, _SUMMARIES)
         elif name == "_elements":
             self._fields["elements"] = tuple(item.strip() for item in value.split(",") if item.strip())
+        elif name == "_maxresults":
+            self._fields["max_results"] = _whole_number(name, value)
+        elif name == "_explain":
+            self._fields["explain"] = _one_of(name, value, ("true", "false")) == "true"
         elif name == "_cursor":
             self._fields["cursor"] = value
         else:
@@ -63,16 +63,21 @@ class ResultParameters:
     def _sort(self, item: str) -> Sort:
         descending = item.startswith("-")
         code = item.removeprefix("-")
+        if "." in code and self._resource_type:
+            return self._linked(code, descending, self._resource_type, 0)
         if not self._resource_type and code not in ("_id", "_lastUpdated"):
             raise InvalidRequest(
                 f"_sort: '{code[:80]}': several types are sorted by _id and _lastUpdated only",
                 code="not-supported",
                 expression="_sort",
             )
-        parameter = self._definitions.search_parameters(self._resource_type or "Basic").get(code)
+        return self._own(code, descending, self._resource_type or "Basic")
+
+    def _own(self, code: str, descending: bool, resource_type: str) -> Sort:
+        parameter = self._definitions.search_parameters(resource_type).get(code)
         if parameter is None:
-            raise InvalidRequest(
-                f"_sort: {self._resource_type} has no search parameter '{code[:80]}'",
+            raise _Unknown(
+                f"_sort: {resource_type} has no search parameter '{code[:80]}'",
                 code="value",
                 expression="_sort",
             )
@@ -80,34 +85,52 @@ class ResultParameters:
             return Sort(code, descending, "id")
         if code == "_lastUpdated":
             return Sort(code, descending, "last_updated")
-        if code == self._definitions.principal_date(self._resource_type):
+        if code == self._definitions.principal_date(resource_type):
             return Sort(code, descending, "sort_date")
         if parameter.expression is None:
             raise _no_order(parameter)
         if parameter.type == "string":
             return Sort(code, descending, "string")
         if parameter.type in ("date", "number", "quantity"):
-            return Sort(code, descending, "range", key=ParameterKeys(self._resource_type, code).range())
-        return Sort(code, descending, "json", json_paths=self._json_paths(parameter))
-
-    def _json_paths(self, parameter: SearchParameter) -> tuple[str, ...]:
+            return Sort(code, descending, "range", key=ParameterKeys(resource_type, code).range())
         if parameter.type not in ("token", "uri", "reference"):
             raise _no_order(parameter)
-        branches = compile_paths(parameter.expression or "", self._resource_type, self._definitions)
-        paths = tuple(
-            branch.json_path + _SORT_PATHS.get(branch.type_name, "")
-            for branch in branches
-            if branch.json_path is not None
-        )
-        if not paths:
-            raise _no_order(parameter)
-        return paths
+        paths = sort_paths(compile_paths(parameter.expression, resource_type, self._definitions))
+        return Sort(code, descending, "json", json_paths=paths) if paths else Sort(code, descending, "string")
+
+    def _linked(self, code: str, descending: bool, resource_type: str, depth: int) -> Sort:
+        """`subject.name`, `subject:Patient.name`: by what the references lead to."""
+        step, _, rest = code.partition(".")
+        name, _, modifier = step.partition(":")
+        parameter = self._definitions.search_parameters(resource_type).get(name)
+        if parameter is None or parameter.type != "reference" or depth == _MAX_DEPTH:
+            raise _Unknown(
+                f"_sort: {resource_type} has no reference parameter '{name[:80]}'", code="value", expression="_sort"
+            )
+        key = ParameterKeys(resource_type, name).reference
+        is_placing = name in self._definitions.placing_parameters(resource_type)
+        links = []
+        for target in (modifier,) if modifier in target_types(parameter) else target_types(parameter):
+            try:
+                found = (
+                    self._linked(rest, descending, target, depth + 1)
+                    if "." in rest
+                    else self._own(rest, descending, target)
+                )
+            except _Unknown:
+                continue
+            links.append((Link(key, target, is_placing and target == "Patient"), found))
+        if not links or (modifier and modifier not in target_types(parameter)):
+            raise _Unknown(
+                f"_sort: nothing that {name} leads to has the parameter '{rest[:80]}'", code="value", expression="_sort"
+            )
+        return Sort(code, descending, "linked", links=tuple(links))
 
     def _include(self, name: str, modifier: str, value: str) -> None:
         if modifier not in ("", "iterate"):
             raise InvalidRequest(f"{name} takes no modifier but :iterate", code="not-supported", expression=name)
         found = self._includes["includes" if name == "_include" else "revincludes"]
-        if value == "*" and name == "_include":
+        if value == "*":
             found.append(Include("*", "*", None, modifier == "iterate"))
             return
         parts = value.split(":")
@@ -130,13 +153,17 @@ class ResultParameters:
         found.append(Include(parts[0], parts[1], target, modifier == "iterate"))
 
 
+class _Unknown(InvalidRequest):
+    """The type has no such parameter."""
+
+
 def _no_order(parameter: SearchParameter) -> InvalidRequest:
     return InvalidRequest(f"_sort: '{parameter.code}' has no order", code="not-supported", expression="_sort")
 
 
-def _count(value: str) -> int:
+def _whole_number(name: str, value: str) -> int:
     if not (value.isascii() and value.isdigit()):
-        raise InvalidRequest(f"_count is a whole number from 0, not {value[:80]!r}", code="value", expression="_count")
+        raise InvalidRequest(f"{name} is a whole number from 0, not {value[:80]!r}", code="value", expression=name)
     return int(value[:_MAX_COUNT_DIGITS])
 
 

@@ -7,6 +7,7 @@ where the one before ended, whatever is written between the two.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.request import Sort
 from fhirserver.storage.compile.sql import Arguments
 
@@ -100,6 +101,8 @@ def _key(sort: Sort, arguments: Arguments) -> Key:
             f" FROM unnest(range_key, range_low, range_high) AS r(k, l, h) WHERE k = {key})"
         )
         return Key(expression, "float8", down, True)
+    if sort.by == "linked":
+        return _linked(sort, arguments, "resource", 1)
     # Without [*] an array at the end of a path would be one value.
     paths = arguments.add([f"{path}[*]" for path in sort.json_paths], "text[]")
     expression = (
@@ -107,3 +110,29 @@ def _key(sort: Sort, arguments: Arguments) -> Key:
         " jsonb_path_query(content::jsonb, path::jsonpath) AS v)"
     )
     return Key(expression, "text", down, True)
+
+
+def _linked(sort: Sort, arguments: Arguments, source: str, depth: int) -> Key:
+    """The key of what the references of `source` lead to. Names in it that say no table mean the innermost one."""
+    found: list[str] = []
+    type_name = "text"
+    for link, inner in sort.links:
+        alias = f"t{depth}"
+        key = _linked(inner, arguments, alias, depth + 1) if inner.by == "linked" else _key(inner, arguments)
+        if found and key.type_name != type_name:
+            raise InvalidRequest(
+                f"_sort: what '{sort.parameter}' leads to has no common order; name the type: reference:Type.parameter",
+                code="not-supported",
+                expression="_sort",
+            )
+        type_name = key.type_name
+        near = f" AND {alias}.bucket = {source}.bucket" if link.is_near else ""
+        found.append(
+            f"(SELECT {'max' if sort.descending else 'min'}(v) FROM (SELECT {key.expression} AS v"
+            f" FROM resource AS {alias} WHERE {alias}.resource_type = {arguments.add(link.resource_type, 'text')}"
+            f" AND {alias}.content IS NOT NULL{near} AND {alias}.self_key = ANY (ARRAY(SELECT r.t"
+            f" FROM unnest({source}.ref_key, {source}.ref_target) AS r(k, t)"
+            f" WHERE r.k = {arguments.add(link.reference, 'bigint')}))) AS linked)"
+        )
+    expression = found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
+    return Key(expression, type_name, sort.descending, True)

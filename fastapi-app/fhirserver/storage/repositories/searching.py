@@ -1,15 +1,16 @@
 """Searches: one statement a page; counting; finding what criteria stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from fhirserver.interactions.store import SearchPage
+from fhirserver.interactions.store import Explanation, SearchPage
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import SearchRequest
 from fhirserver.storage.compile.conditions import is_selective, where
-from fhirserver.storage.compile.order import beyond, keys_of, order_by
+from fhirserver.storage.compile.order import Key, beyond, keys_of, order_by
 from fhirserver.storage.compile.sql import Arguments
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.repositories.reading import stored
@@ -25,14 +26,54 @@ FIND_BY_KEY = Statement(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The statement that gives a page of `count` rows and one row more, the keys of its order, the position it goes on
+    from, and the number of matches before that (0 unless there is to be an end: `_maxresults`)."""
+
+    statement: Statement
+    arguments: Sequence[Any]
+    keys: Sequence[Key]
+    position: Sequence[Any] | None
+    is_backwards: bool
+    start: int
+    count: int
+
+
 async def search(statements: Statements, request: SearchRequest, signer: CursorSigner) -> SearchPage:
     """One page. The cursor of a request goes on where its page ended; it is good for the same search only."""
-    count = request.count or 0
-    scope = request.scope
+    asked = _page(request, signer)
+    rows = await statements.rows(asked.statement, *asked.arguments)
+    page = list(rows[: asked.count])
+    more = len(rows) > asked.count
+    start, end = asked.start, asked.start + len(page)
+    if asked.is_backwards:
+        page.reverse()
+        start, end = asked.start - len(page), asked.start
+    if request.max_results is None:
+        start = end = 0
+    elif end >= request.max_results:
+        more = more and asked.is_backwards
+
+    def cursor(row: Any, back: bool) -> str:
+        values = (row[f"s{number}"] for number in range(len(asked.keys)))
+        return signer.encode(request.scope, [back, start if back else end, *values])
+
+    has_next, has_previous = (True, more) if asked.is_backwards else (more, asked.position is not None)
+    return SearchPage(
+        [stored(row, row["resource_type"], row["id"]) for row in page],
+        cursor(page[-1], False) if page and has_next else None,
+        cursor(page[0], True) if page and has_previous else None,
+    )
+
+
+def _page(request: SearchRequest, signer: CursorSigner) -> _Page:
     position: list[Any] | None = None
-    backwards = False
+    backwards, start, count = False, 0, request.count or 0
     if request.cursor is not None:
-        backwards, *position = signer.decode(scope, request.cursor)
+        backwards, start, *position = signer.decode(request.scope, request.cursor)
+    if request.max_results is not None and not backwards:
+        count = max(0, min(count, request.max_results - start))
     arguments = Arguments()
     conditions = where(request, arguments)
     keys = keys_of(
@@ -41,28 +82,40 @@ async def search(statements: Statements, request: SearchRequest, signer: CursorS
     if position is not None:
         conditions += f" AND {beyond(keys, position, arguments, backwards=backwards)}"
     values = ", ".join(f"({key.expression})::text AS s{number}" for number, key in enumerate(keys))
-    rows = await statements.rows(
-        Statement(
-            "search",
-            f"SELECT {_COLUMNS}, {values} FROM resource WHERE {conditions}"
-            f" {order_by(keys, backwards=backwards)} LIMIT {count + 1}",
-        ),
-        *arguments.values,
+    sql = (
+        f"SELECT {_COLUMNS}, {values} FROM resource WHERE {conditions}"
+        f" {order_by(keys, backwards=backwards)} LIMIT {count + 1}"
     )
-    more = len(rows) > count
-    page = list(rows[:count])
-    if backwards:
-        page.reverse()
+    return _Page(Statement("search", sql), arguments.values, keys, position, backwards, start, count)
 
-    def cursor(row: Any, back: bool) -> str:
-        return signer.encode(scope, [back, *(row[f"s{number}"] for number in range(len(keys)))])
 
-    has_next, has_previous = (True, more) if backwards else (more, position is not None)
-    return SearchPage(
-        [stored(row, row["resource_type"], row["id"]) for row in page],
-        cursor(page[-1], False) if page and has_next else None,
-        cursor(page[0], True) if page and has_previous else None,
+async def explain(statements: Statements, request: SearchRequest, signer: CursorSigner) -> Explanation:
+    """How the statement of a page is carried out, as it is carried out."""
+    asked = _page(request, signer)
+    row = await statements.row(
+        Statement("explain", f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {asked.statement.sql}"), *asked.arguments
     )
+    [explained] = orjson.loads(row[0])
+    nodes = list(_objects(explained))
+    tasks = [node["Task Count"] for node in nodes if "Task Count" in node]
+    return Explanation(
+        asked.statement.sql,
+        sorted({node["Index Name"] for node in nodes if "Index Name" in node}),
+        sum(tasks) if tasks else None,
+        explained.get("Planning Time", 0.0),
+        explained.get("Execution Time", 0.0),
+        row[0].decode(),
+    )
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """All objects in a JSON value."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
 
 
 async def count(statements: Statements, request: SearchRequest, *, estimate: bool) -> int:
