@@ -221,7 +221,7 @@ ROWS = [
     Row("NUL in a value", "GET", "Patient?name=%00", None, 400, "invalid", "U+0000"),
     Row("NUL in a form", "POST", "Patient/_search", b"name=%00", 400, "invalid", "U+0000", {"Content-Type": "application/x-www-form-urlencoded"}),
     Row("too many parameters", "GET", "Patient?" + "&".join(["_id=1"] * 1001), None, 400, "too-costly", "1000"),
-    Row("a parameter this server does not have", "GET", "Location?near=1|2", None, 400, "not-supported", "near"),
+    Row("a parameter this server does not have", "GET", "Observation?code-value-string=a$b", None, 400, "not-supported", "code-value-string"),
     Row("a bad id to search for", "GET", "Patient?_id=a%20b", None, 400, "value", "_id"),
     Row("an unknown type to search", "GET", "Dog?name=x", None, 404, "not-supported", "Dog"),
     Row("unknown parameter of a form, strict", "POST", "Patient/_search", b"dog=1", 400, "not-supported", "dog", {"Prefer": "handling=strict", "Content-Type": "application/x-www-form-urlencoded"}),
