@@ -68,12 +68,12 @@ async def _resolve_criteria(server: Server, call: Call, requests: list[EntryRequ
     references = conditional_references(requests)
     if not references and not conditional:
         return
-    searches = [_search(server, call, entry, query) for entry, query in conditional]
+    searches = [await _search(server, call, entry, query) for entry, query in conditional]
     if searches:
         await server.store.lock([canonical(search) for search in searches])
     for reference, place in references.items():
         try:
-            searches.append(criteria_request(server, call, reference.partition("?")[0], reference))
+            searches.append(await criteria_request(server, call, reference.partition("?")[0], reference))
         except FhirError as error:
             raise InvalidRequest([replace(issue, expression=(place,)) for issue in error.issues]) from error
     found = await server.store.find(searches)
@@ -105,9 +105,9 @@ def _criteria(entry: EntryRequest) -> str | None:
     return entry.query
 
 
-def _search(server: Server, call: Call, entry: EntryRequest, query: str) -> SearchRequest:
+async def _search(server: Server, call: Call, entry: EntryRequest, query: str) -> SearchRequest:
     try:
-        return criteria_request(server, call, entry.resource_type, query)
+        return await criteria_request(server, call, entry.resource_type, query)
     except FhirError as error:
         raise type(error)(at_entry(error, entry)) from error
 

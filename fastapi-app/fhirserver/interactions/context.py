@@ -8,6 +8,7 @@ from fhirserver.access.policy import Policy
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.validation.structure import Validator
 from fhirserver.interactions.store import Session
+from fhirserver.interactions.terminology import Terminology
 from fhirserver.search.extract import Extractor
 
 
@@ -26,7 +27,7 @@ class Server:
     """The collaborators of the interactions. Clock and id source are arguments, so that answers can be asserted.
 
     `clock` gives the present instant with millisecond precision in UTC; `new_id` an unused id in a bucket;
-    `random_bucket` a bucket for what belongs to no patient.
+    `random_bucket` a bucket for what belongs to no patient. Without `terminology` no question about codes is answered.
     """
 
     definitions: Definitions
@@ -38,6 +39,7 @@ class Server:
     random_bucket: Callable[[], int]
     zone: tzinfo
     limits: Limits
+    terminology: Terminology | None = None
 
     def using(self, session: Session) -> "Server":
         """The same server, reading and writing in this session."""

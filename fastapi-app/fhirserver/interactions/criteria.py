@@ -5,6 +5,7 @@ writes, so that two of them can't both find nothing.
 """
 
 from fhirserver.fhir.outcomes import InvalidRequest, MultipleMatches
+from fhirserver.interactions.codes import with_codes_found
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_type
@@ -14,7 +15,7 @@ from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.canonical import canonical
 
 
-def criteria_request(server: Server, call: Call, resource_type: str, query: str) -> SearchRequest:
+async def criteria_request(server: Server, call: Call, resource_type: str, query: str) -> SearchRequest:
     """The search that these criteria stand for: `identifier=a|b&active=true`, with or without `Type?` before it.
 
     Raises `InvalidRequest` if there are none, or one that is not known.
@@ -36,12 +37,12 @@ def criteria_request(server: Server, call: Call, resource_type: str, query: str)
     )
     if request.is_everything:
         raise InvalidRequest("a conditional interaction needs at least one search criterion")
-    return request
+    return await with_codes_found(server, request)
 
 
 async def locked_match(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
     """The one resource that matches, or None. `MultipleMatches` if there are several. Within a transaction."""
-    request = criteria_request(server, call, resource_type, query)
+    request = await criteria_request(server, call, resource_type, query)
     await server.store.lock([canonical(request)])
     [found] = await server.store.find([request])
     if not found:

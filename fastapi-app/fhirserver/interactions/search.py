@@ -8,9 +8,11 @@ from fhirserver.fhir.bundle_json import BundleEntry, assemble
 from fhirserver.fhir.outcomes import InvalidRequest, Issue, NotFound, operation_outcome
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.fhir.shaping import selected, summarised, text_only, without_text
+from fhirserver.interactions.codes import with_codes_found
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.explain import explanation
 from fhirserver.interactions.includes import included
+from fhirserver.interactions.named_queries import with_named_query
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_id, require_type
 from fhirserver.search.query.parse import parse_query
@@ -38,7 +40,7 @@ async def search(
     if compartment is not None:
         require_compartment(server, *compartment)
     request = parse_query(
-        params,
+        await with_named_query(server, call, resource_type, params),
         resource_type,
         server.definitions,
         server.zone,
@@ -48,7 +50,7 @@ async def search(
         compartment=compartment,
     )
     limits = server.limits
-    asked = request.bounded(limits.default_count, limits.max_count)
+    asked = await with_codes_found(server, request.bounded(limits.default_count, limits.max_count))
     request = _restricted(server, call, asked)
     outcome = list(request.ignored)
     if request.explain:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -29,13 +30,18 @@ class IndexEntry:
 
 
 class EntryBuilder:
-    """Collects what the values of a resource contribute. References below `base_url` are to this server."""
+    """Collects what the values of a resource contribute. References below `base_url` are to this server.
 
-    __slots__ = ("base_url", "keys", "ranges", "references", "strings", "texts")
+    `places` counts the values of composites whose parts are told apart by their place.
+    """
 
-    def __init__(self, base_url: str) -> None:
+    __slots__ = ("base_url", "keys", "places", "ranges", "references", "resource", "strings", "texts")
+
+    def __init__(self, base_url: str, resource: dict[str, Any]) -> None:
         self.base_url = base_url
+        self.resource = resource
         self.keys: set[int] = set()
+        self.places: dict[str, int] = {}
         self.ranges: dict[tuple[int, float, float], None] = {}
         self.references: dict[tuple[int, int], None] = {}
         self.strings: dict[str, None] = {}

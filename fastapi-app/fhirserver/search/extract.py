@@ -4,7 +4,8 @@ The expressions of a type are compiled once. Values that can't be interpreted ar
 the resource says, whether or not it can be searched for.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from math import isfinite
@@ -16,6 +17,7 @@ from fhirserver.fhir.fhirpath.paths import Branch, compile_paths
 from fhirserver.search.entry import EntryBuilder, IndexEntry
 from fhirserver.search.keys import ParameterKeys, self_key
 from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, searchable
+from fhirserver.search.query.contained import MOST_PLACES, contained_key, place_of
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import Include, SearchRequest
 from fhirserver.search.types.clause import Index, Source
@@ -50,13 +52,29 @@ class Extractor:
     def __init__(self, definitions: Definitions, zone: tzinfo):
         self._definitions = definitions
         self._zone = zone
-        self._rules: dict[str, _Rules] = {}
+        self._rules: dict[tuple[str, str], _Rules] = {}
         self._words = WordCollector(definitions)
 
     def extract(self, resource: dict[str, Any], resource_type: str, base_url: str) -> IndexEntry:
         """The index entry of a structurally valid resource. References below `base_url` are to this server."""
-        rules = self._rules.get(resource_type) or self._compile(resource_type)
-        entry = EntryBuilder(base_url)
+        entry = EntryBuilder(base_url, resource)
+        rules = self._index(resource, resource_type, "", entry)
+        self._index_contained(resource.get("contained", ()), entry)
+        finished = self._finish(entry, rules, resource, resource_type)
+        finished.narrative, finished.words = self._words.collect(resource, resource_type)
+        return finished
+
+    def extract_contained(
+        self, contained: dict[str, Any], resource_type: str, number: int, base_url: str
+    ) -> IndexEntry:
+        """What a contained resource contributes to the entry of its container; `number` is its place."""
+        entry = EntryBuilder(base_url, contained)
+        rules = self._index(contained, resource_type, place_of(number), entry)
+        entry.keys.add(contained_key(resource_type, number))
+        return self._finish(entry, rules, contained, resource_type)
+
+    def _index(self, resource: dict[str, Any], resource_type: str, place: str, entry: EntryBuilder) -> _Rules:
+        rules = self._rules.get((resource_type, place)) or self._compile(resource_type, place)
         for rule in rules.parameters:
             for select, index in rule.branches:
                 values = select(resource)
@@ -64,9 +82,13 @@ class Extractor:
                     entry.keys.add(rule.present)
                     for value in values:
                         index(value, entry)
-        finished = self._finish(entry, rules, resource, resource_type)
-        finished.narrative, finished.words = self._words.collect(resource, resource_type)
-        return finished
+        return rules
+
+    def _index_contained(self, contained: Any, entry: EntryBuilder) -> None:
+        for resource_type, number, resource in numbered(contained):
+            if number < MOST_PLACES and self._definitions.is_resource_type(resource_type):
+                self._index(resource, resource_type, place_of(number), entry)
+                entry.keys.add(contained_key(resource_type, number))
 
     def references(
         self, resource: dict[str, Any], resource_type: str, code: str, base_url: str
@@ -102,13 +124,13 @@ class Extractor:
             if parameter.type == "reference" and parameter.expression and code in ("*", parameter.code)
         ]
 
-    def _compile(self, resource_type: str) -> _Rules:
+    def _compile(self, resource_type: str, place: str) -> _Rules:
         parameters = []
         for parameter in searchable(self._definitions, resource_type).values():
             if parameter.code in COLUMNS:
                 continue
             kind = PARAMETER_TYPES[parameter.type]
-            keys = ParameterKeys(resource_type, parameter.code)
+            keys = ParameterKeys(resource_type, parameter.code, place)
             branches = []
             selected = self._branches(parameter, resource_type)
             by_text = parameter.type in ("token", "uri", "reference") and not sort_paths(selected)
@@ -123,7 +145,7 @@ class Extractor:
                 parameters.append(_Rule(keys.present, branches))
         date = self._definitions.principal_date(resource_type)
         rules = _Rules(parameters, ParameterKeys(resource_type, date).range() if date else None)
-        self._rules[resource_type] = rules
+        self._rules[resource_type, place] = rules
         return rules
 
     def _branches(self, parameter: SearchParameter, resource_type: str) -> Sequence[Branch]:
@@ -154,6 +176,16 @@ class Extractor:
         if isinstance(id, str):
             finished.self_key = self_key(resource_type, id)
         return finished
+
+
+def numbered(contained: Any) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """The contained resources with their types and their places among those of the type."""
+    counts: Counter[str] = Counter()
+    for resource in contained if isinstance(contained, list) else ():
+        if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
+            resource_type = resource["resourceType"]
+            yield resource_type, counts[resource_type], resource
+            counts[resource_type] += 1
 
 
 def _joined(strings: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ def target_key(url: str) -> int:
 
 
 class ParameterKeys:
-    """The keys of one search parameter of one resource type."""
+    """The keys of one search parameter of one resource type; of contained resources, each by its `place`."""
 
     __slots__ = (
         "_cell",
@@ -38,16 +38,18 @@ class ParameterKeys:
         "_under",
         "_uri",
         "name",
+        "place",
         "present",
         "reference",
     )
 
-    def __init__(self, resource_type: str, code: str):
-        self.name = code
+    def __init__(self, resource_type: str, code: str, place: str = ""):
+        self.place = place
+        self.name = f"{place}{resource_type}.{code}" if place else code
         """What its strings are called in the entry."""
 
         def start(form: str) -> bytes:
-            return f"{resource_type}\x1f{code}\x1f{form}\x1f".encode()
+            return f"{resource_type}{place}\x1f{code}\x1f{form}\x1f".encode()
 
         self._code = start("code")
         self._token = start("token")

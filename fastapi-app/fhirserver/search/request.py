@@ -57,6 +57,7 @@ class SearchRequest:
     """What is searched for: resources of a type or, if `resource_type` is empty, of `types` (all types if none).
 
     `path` is the address of the search below the base. `count` is the size of a page, None until `bounded`.
+    `contained` is the type of contained resources that are to be given instead of what they are contained in.
     `applied` are the parameters for the self link, `ignored` the warnings about those that were left out. `buckets`
     are where all matches live, None if that isn't known.
     """
@@ -75,6 +76,7 @@ class SearchRequest:
     cursor: str | None = None
     max_results: int | None = None
     explain: bool = False
+    contained: str | None = None
     buckets: frozenset[int] | None = None
     applied: tuple[tuple[str, str], ...] = field(default=())
     ignored: Sequence[Issue] = ()

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/search.html#chaining and #has. Both go to any depth up t
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
@@ -47,8 +48,9 @@ def read_linked(name: str, value: str, resource_type: str, context: Context, dep
             raise InvalidRequest(error.issues) from error
     link, _, rest = name.partition(".")
     code, _, modifier = link.partition(":")
+    elsewhere = replace(context, place="")
     return _chained(
-        name, code, modifier, resource_type, context, lambda target: read_any(rest, value, target, context, depth + 1)
+        name, code, modifier, resource_type, context, lambda target: read_any(rest, value, target, elsewhere, depth + 1)
     )
 
 
@@ -74,7 +76,7 @@ def _chained(
     if unknown is not None and not linked:
         raise unknown
     link = f"{code}:{modifier}" if modifier else code
-    return Chain(f"{resource_type}.{link}", ParameterKeys(resource_type, code).reference, tuple(linked))
+    return Chain(f"{resource_type}.{link}", ParameterKeys(resource_type, code, context.place).reference, tuple(linked))
 
 
 def _read_list(value: str) -> Node:
@@ -90,8 +92,9 @@ def _filter_reader(context: Context, depth: int) -> Reader:
         clause = read_clause(name, "x", type_, context)
         return compared(clause, operator, value, _ESCAPES.sub(r"\\\1", value), node_of)
 
-    def link(name: str, type_: str, of_target: Callable[[str], Node]) -> Node:
-        return _chained(name, name, "", type_, context, of_target)
+    def link(name: str, type_: str, of_target: Callable[[str, Reader], Node]) -> Node:
+        elsewhere = _filter_reader(replace(context, place=""), depth)
+        return _chained(name, name, "", type_, context, lambda target: of_target(target, elsewhere))
 
     return Reader(compare, link)
 

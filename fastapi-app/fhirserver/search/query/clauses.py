@@ -18,7 +18,6 @@ from fhirserver.search.types.clause import MAX_VALUES, Clause, split, unescape
 from fhirserver.search.types.date import parse_last_updated
 from fhirserver.search.words import word_query
 
-_NOT_HERE = frozenset({"_contained", "_containedType"})
 _WORDS = ("_text", "_content")
 
 
@@ -30,22 +29,18 @@ class UnknownParameter(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a query is read with. `now` is what `ap` on dates is measured from."""
+    """What a query is read with. `now` is what `ap` on dates is measured from; `place` is that of a contained resource,
+    if it is about one (`contained.py`)."""
 
     definitions: Definitions
     zone: tzinfo
     base_url: str
     now: datetime
+    place: str = ""
 
 
 def read_clause(name: str, value: str, resource_type: str, context: Context) -> Clause:
     """The clause that a parameter of a type is. Raises UnknownParameter, InvalidRequest."""
-    if name.partition(":")[0] in _NOT_HERE:
-        raise InvalidRequest(
-            f"'{name[:80]}': this kind of parameter is not supported",
-            code="not-supported",
-            expression=name[:80],
-        )
     code, _, modifier = name.partition(":")
     parameter = context.definitions.search_parameters(resource_type).get(code)
     if parameter is None:
@@ -66,7 +61,7 @@ def read_clause(name: str, value: str, resource_type: str, context: Context) -> 
         parameter,
         modifier or None,
         values,
-        ParameterKeys(resource_type, code),
+        ParameterKeys(resource_type, code, context.place),
         context.definitions,
         context.zone,
         context.base_url,

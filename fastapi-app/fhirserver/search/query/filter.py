@@ -29,10 +29,10 @@ _MOST = 500
 @dataclass(frozen=True, slots=True)
 class Reader:
     """How a filter reads what it is made of: `compare` a parameter, an operator and a value; `link` a reference
-    parameter, the conditions on what it leads to, given as a function of a type."""
+    parameter, the conditions on what it leads to, given as a function of its type and how to read it."""
 
     compare: Callable[[str, str, str, str], Node]
-    link: Callable[[str, str, Callable[[str], Node]], Node]
+    link: Callable[[str, str, Callable[[str, "Reader"], Node]], Node]
 
 
 def read_filter(text: str, resource_type: str, reader: Reader) -> Node:
@@ -156,4 +156,4 @@ def _linked(name: str, condition: _Condition | None, rest: _Condition) -> _Condi
             return rest(target, reader)
         return conjunction((condition(target, reader), rest(target, reader)))
 
-    return lambda type_, reader: reader.link(name, type_, lambda target: of_target(target, reader))
+    return lambda type_, reader: reader.link(name, type_, of_target)

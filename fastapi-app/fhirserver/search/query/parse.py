@@ -11,10 +11,11 @@ from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest, Issue
 from fhirserver.search.query.chains import LeadsElsewhere, is_linked, read_any
 from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
+from fhirserver.search.query.contained import contained_options, contained_tree, is_contained_option
 from fhirserver.search.query.results import ResultParameters
 from fhirserver.search.query.routing import buckets_of
 from fhirserver.search.query.scope import membership, types_searched
-from fhirserver.search.query.tree import NOTHING, Node, conjunction
+from fhirserver.search.query.tree import NOTHING, Node, TypeMatch, conjunction, disjunction
 from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.types import over_types
 from fhirserver.search.types.clause import Clause
@@ -49,6 +50,11 @@ def parse_query(
     """
     parsed = _Parsed()
     context = Context(definitions, zone, base_url, now)
+    contained, contained_type = contained_options(params)
+    if contained != "false":
+        if not resource_type or compartment is not None:
+            raise InvalidRequest("_contained goes with one type", code="not-supported", expression="_contained")
+        return _contained(params, resource_type, context, contained == "both", contained_type == "contained", lenient)
     types, listed = types_searched(params, resource_type, compartment, definitions)
     if compartment is not None:
         parsed.nodes.append(membership(types, *compartment, definitions))
@@ -59,7 +65,7 @@ def parse_query(
             raise InvalidRequest(
                 f"{shown}: the character U+0000 is not allowed", code="value", expression=shown.partition(":")[0]
             )
-        if name in _OF_THE_ANSWER:
+        if name in _OF_THE_ANSWER or is_contained_option(name):
             continue
         if results.take(name, value):
             if name != "_cursor":
@@ -93,6 +99,44 @@ def parse_query(
         buckets=buckets_of(parsed.clauses, resource_type, definitions) if resource_type else None,
         applied=tuple(parsed.applied),
         ignored=tuple(parsed.ignored),
+    )
+
+
+def _contained(
+    params: Sequence[tuple[str, str]],
+    resource_type: str,
+    context: Context,
+    both: bool,
+    is_type: bool,
+    lenient: bool,
+) -> SearchRequest:
+    """The request for what contains such resources, or (`both`) is one."""
+    options = [item for item in params if is_contained_option(item[0])]
+    rest = [item for item in params if not is_contained_option(item[0])]
+    plain = parse_query(
+        [item for item in rest if item[0] != "_sort"],
+        resource_type,
+        context.definitions,
+        context.zone,
+        context.base_url,
+        lenient=lenient,
+        now=context.now,
+    )
+    results = ResultParameters("", context.definitions)
+    for name, value in rest:
+        results.take(name, value)
+    criteria = [item for item in plain.applied if not results.take(*item)]
+    tree = contained_tree(criteria, resource_type, context)
+    if both:
+        tree = disjunction((conjunction((TypeMatch((resource_type,)), plain.tree)), tree))
+    return replace(
+        plain,
+        **results.fields(),
+        resource_type="",
+        tree=tree,
+        buckets=None,
+        contained=resource_type if is_type else None,
+        applied=(*plain.applied, *((name, value) for name, value in rest if name == "_sort"), *options),
     )
 
 

@@ -113,6 +113,7 @@ class CodedMatch:
     label: str
     resource_type: str
     parameter: str
+    place: str
     relation: Literal["in", "above", "below"]
     value: str
 

@@ -1,7 +1,8 @@
 """https://hl7.org/fhir/R4/search.html#composite
 
 The values of the parts belong together: those of one `Observation.component`, say. So they are indexed together: for
-every combination of the keys of the first parts, the last part's keys and intervals have keys of their own.
+every combination of the keys of the first parts, the last part's keys, intervals and strings have keys of their own.
+Where several parts are intervals, they are told apart by the place of the value among those of the resource.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,8 +20,8 @@ from fhirserver.fhir.fhirpath.errors import FhirPathError
 from fhirserver.fhir.fhirpath.paths import compile_paths
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys, signed
-from fhirserver.search.query.tree import KeyMatch, Node, Or, RangeMatch, disjunction
-from fhirserver.search.types import date, number, quantity, reference, token, uri
+from fhirserver.search.query.tree import KeyMatch, Node, Or, RangeMatch, StringMatch, conjunction, disjunction
+from fhirserver.search.types import date, number, quantity, reference, string, token, uri
 from fhirserver.search.types.clause import Clause, Index, Source, split
 
 MODIFIERS: tuple[str, ...] = ()
@@ -34,11 +35,12 @@ _KEYED: dict[str, tuple[_Indexer, _Parse]] = {
     "uri": (uri.indexer, uri.parse),
     "date": (date.indexer, date.parse),
 }
-_LAST: dict[str, tuple[_Indexer, _Parse]] = {
-    **_KEYED,
+_RANGED: dict[str, tuple[_Indexer, _Parse]] = {
     "number": (number.indexer, number.parse),
     "quantity": (quantity.indexer, quantity.parse),
 }
+_KINDS = {**_KEYED, **_RANGED, "string": (string.indexer, string.parse)}
+_MOST_PLACES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +52,41 @@ class _Part:
     expression: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How a component is indexed: what is selected, of the composite's value or of the resource, and how."""
+
+    select: Callable[[Any], list[Any]]
+    index: Index
+    of_resource: bool
+
+
 @lru_cache(maxsize=1024)
-def _parts(parameter: SearchParameter, definitions: Definitions) -> tuple[_Part, ...] | None:
-    """The components; None if one of them can't be part of a key, or selects what is outside of its base."""
+def _parts(parameter: SearchParameter, definitions: Definitions, place: str) -> tuple[_Part, ...] | None:
+    """The components; None if they can't be combined: first keys, then one more of any kind or several intervals."""
     by_url = {known.url: known for known in definitions.search_parameters(parameter.base).values()}
     parts = []
     for position, component in enumerate(parameter.components):
         known = by_url.get(component.definition)
-        is_last = position == len(parameter.components) - 1
-        if known is None or known.type not in (_LAST if is_last else _KEYED):
+        if known is None or known.type not in _KINDS:
             return None
-        keys = ParameterKeys(parameter.base, f"{parameter.code}${position}")
+        keys = ParameterKeys(parameter.base, f"{parameter.code}${position}", place)
         parts.append(_Part(known, keys, component.expression))
-    return tuple(parts) or None
+    kinds = [part.parameter.type for part in parts]
+    keyed = next((number for number, kind in enumerate(kinds) if kind not in _KEYED), len(kinds))
+    rest = kinds[keyed:]
+    return tuple(parts) if len(rest) <= 1 or all(kind in _RANGED for kind in rest) else None
 
 
 def is_supported(parameter: SearchParameter, definitions: Definitions) -> bool:
     """Whether all components of the composite can be combined."""
-    parts = _parts(parameter, definitions)
+    parts = _parts(parameter, definitions, "")
     if parts is None or parameter.expression is None:
         return False
     try:
         for branch in compile_paths(parameter.expression, parameter.base, definitions):
             for part in parts:
-                compile_paths(part.expression, branch.type_name, definitions)
+                compile_paths(*_based(part.expression, branch.type_name, parameter.base), definitions)
     except FhirPathError:
         return False
     return True
@@ -81,35 +94,62 @@ def is_supported(parameter: SearchParameter, definitions: Definitions) -> bool:
 
 def indexer(source: Source) -> Index | None:
     """The combinations within each value that the composite's own expression selects."""
+    parts = _parts(source.parameter, source.definitions, source.keys.place) or ()
     components = []
-    for part in _parts(source.parameter, source.definitions) or ():
+    for part in parts:
         rules = []
-        for branch in compile_paths(part.expression, source.branch.type_name, source.definitions):
-            index = _LAST[part.parameter.type][0](replace(source, branch=branch, keys=part.keys))
+        expression, base = _based(part.expression, source.branch.type_name, source.parameter.base)
+        for branch in compile_paths(expression, base, source.definitions):
+            index = _KINDS[part.parameter.type][0](replace(source, branch=branch, keys=part.keys))
             if index is not None:
-                rules.append((branch.select, index))
+                rules.append(_Rule(branch.select, index, base is not source.branch.type_name))
         components.append(rules)
+    ranged = _number_of_ranges(parts)
+    first = len(components) - max(1, ranged)
+    name = source.keys.name
 
     def index_value(value: Any, entry: EntryBuilder) -> None:
         heads: Iterable[int] = (0,)
-        for rules in components[:-1]:
+        for rules in components[:first]:
             heads = [combined(head, key) for head, key in product(heads, _indexed(rules, value, entry).keys)]
-        last = _indexed(components[-1], value, entry)
-        for head in heads:
-            entry.keys.update(combined(head, key) for key in last.keys)
-            for key, low, high in last.ranges:
-                entry.add_range(combined(head, key), low, high)
+        if ranged > 1:
+            place = entry.places.get(name, 0)
+            entry.places[name] = place + 1
+            if place == _MOST_PLACES:
+                return
+            heads = [combined(head, place) for head in heads]
+        for rules in components[first:]:
+            last = _indexed(rules, value, entry)
+            for head in heads:
+                entry.keys.update(combined(head, key) for key in last.keys)
+                for key, low, high in last.ranges:
+                    entry.add_range(combined(head, key), low, high)
+                for text in last.strings:
+                    entry.strings[_name(name, head) + text[text.index("=") :]] = None
 
     return index_value
 
 
-def _indexed(
-    rules: Iterable[tuple[Callable[[Any], list[Any]], Index]], value: Any, entry: EntryBuilder
-) -> EntryBuilder:
-    found = EntryBuilder(entry.base_url)
-    for select, index in rules:
-        for item in select(value):
-            index(item, found)
+def _based(expression: str, type_name: str, resource_type: str) -> tuple[str, str]:
+    """The expression of a component, and the type it starts from: that of the composite's value, or the resource."""
+    of_resource = expression.removeprefix("%resource.")
+    return (expression, type_name) if of_resource is expression else (of_resource, resource_type)
+
+
+def _number_of_ranges(parts: Iterable[_Part]) -> int:
+    return sum(part.parameter.type in _RANGED for part in parts)
+
+
+def _name(name: str, head: int) -> str:
+    """What the strings of a combination are called."""
+    return f"{name}${head:x}"
+
+
+def _indexed(rules: Iterable[_Rule], value: Any, entry: EntryBuilder) -> EntryBuilder:
+    found = EntryBuilder(entry.base_url, entry.resource)
+    for rule in rules:
+        for item in rule.select(entry.resource if rule.of_resource else value):
+            rule.index(item, found)
     return found
 
 
@@ -124,23 +164,41 @@ def parse(clause: Clause) -> Node:
 
 
 def _parse_one(clause: Clause, value: str) -> Node:
-    parts = _parts(clause.parameter, clause.definitions) or ()
+    parts = _parts(clause.parameter, clause.definitions, clause.keys.place) or ()
     texts = split(value, "$")
     if len(texts) != len(parts) or not all(texts):
         names = "$".join(part.parameter.code for part in parts)
         raise clause.wrong(value, f"{len(parts)} values joined by $: {names}")
     nodes = [
-        _LAST[part.parameter.type][1](replace(clause, parameter=part.parameter, values=(text,), keys=part.keys))
+        _KINDS[part.parameter.type][1](replace(clause, parameter=part.parameter, values=(text,), keys=part.keys))
         for part, text in zip(parts, texts, strict=True)
     ]
+    ranged = _number_of_ranges(parts)
+    first = len(nodes) - max(1, ranged)
     heads: Iterable[int] = (0,)
-    for node in nodes[:-1]:
+    for node in nodes[:first]:
         if not isinstance(node, KeyMatch):
             raise clause.wrong(value, "a value whose first parts are not compared with a prefix")
         heads = [combined(head, key) for head, key in product(heads, node.keys)]
+    if ranged > 1:
+        places = range(_MOST_PLACES)
+        return Or(
+            tuple(_under(clause, value, combined(head, place), nodes[first:]) for head in heads for place in places)
+        )
     label, last = clause.label(value), nodes[-1]
     if isinstance(last, KeyMatch):
         return KeyMatch(label, tuple(combined(head, key) for head, key in product(heads, last.keys)))
-    if not isinstance(last, RangeMatch):
-        raise clause.wrong(value, "a value that can be combined")
-    return Or(tuple(replace(last, label=label, key=combined(head, last.key)) for head in heads))
+    return disjunction(_under(clause, value, head, [last]) for head in heads)
+
+
+def _under(clause: Clause, value: str, head: int, nodes: Iterable[Node]) -> Node:
+    """The last parts of a combination."""
+    parts: list[Node] = []
+    for node in nodes:
+        if isinstance(node, RangeMatch):
+            parts.append(replace(node, label=clause.label(value), key=combined(head, node.key)))
+        elif isinstance(node, StringMatch):
+            parts.append(replace(node, parameter=_name(clause.keys.name, head)))
+        else:
+            raise clause.wrong(value, "a value that can be combined")
+    return conjunction(parts)

@@ -1,8 +1,10 @@
 """https://hl7.org/fhir/R4/search.html#quantity"""
 
-from math import inf, isfinite, nextafter
+from decimal import Decimal
+from math import inf, isfinite, isinf, nextafter
 from typing import Any
 
+from fhirserver.fhir.datatypes.ucum import SYSTEM, canonical
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.query.tree import Node, RangeMatch, disjunction
@@ -17,7 +19,7 @@ _CURRENCIES = "urn:iso:std:iso:4217"
 
 
 def indexer(source: Source) -> Index | None:
-    """Each value three times: by itself, with its code or unit, with system and code."""
+    """Each value three times: by itself, with its code or unit, with system and code (UCUM's in base units)."""
     keys = source.keys
     match source.branch.type_name:
         case name if name in _QUANTITIES:
@@ -108,7 +110,25 @@ def _add(
         if isinstance(text, str):
             entry.add_range(keys.range(text), low, high)
     if isinstance(system, str) and isinstance(code, str):
-        entry.add_range(keys.range(f"{system}|{code}"), low, high)
+        entry.add_range(*_in_unit(keys, system, code, low, high))
+
+
+def _in_unit(keys: ParameterKeys, system: str, code: str, low: float, high: float) -> tuple[int, float, float]:
+    """Key and bounds of an interval in a unit: in UCUM's base units if it is one of UCUM, else as it is."""
+    lower = _canonical(low, code) if system == SYSTEM else None
+    upper = _canonical(high, code) if lower is not None and high != low else lower
+    if lower is None or upper is None:
+        return keys.range(f"{system}|{code}"), low, high
+    return keys.range(f"{system}|={lower[1]}"), lower[0], upper[0]
+
+
+def _canonical(number: float, code: str) -> tuple[float, str] | None:
+    infinite = isinf(number)
+    found = canonical(Decimal(0 if infinite else repr(number)), code)
+    if found is None:
+        return None
+    value = float(found[0])
+    return (number, found[1]) if infinite else (value, found[1]) if isfinite(value) else None
 
 
 def parse(clause: Clause) -> Node:
@@ -121,5 +141,11 @@ def _parse_one(clause: Clause, value: str) -> Node:
     if len(unit) not in (0, 2) or (unit and not unit[1]):
         raise clause.wrong(value, "number, number|system|code or number||code")
     prefix, low, high = asked_interval(clause, number)
-    key = clause.keys.range("|".join(part for part in unit if part) if unit else "")
+    if unit and unit[0]:
+        # The upper end of what rounds to the number is excluded: it is converted as the limit that it is.
+        limit = nextafter(high, inf) if high != low else high
+        key, low, high = _in_unit(clause.keys, unit[0], unit[1], low, limit)
+        high = nextafter(high, -inf) if high != low else high
+    else:
+        key = clause.keys.range(unit[1] if unit else "")
     return RangeMatch(clause.label(value), key, comparisons(prefix, low, high))

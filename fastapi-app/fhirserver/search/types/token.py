@@ -129,7 +129,9 @@ def _parse_text(clause: Clause, value: str) -> Node:
 
 def coded(clause: Clause, value: str, relation: Literal["in", "above", "below"], what: str) -> Node:
     """The clause whose codes are yet to be found out."""
-    return CodedMatch(clause.label(value), clause.parameter.base, clause.keys.name, relation, what)
+    return CodedMatch(
+        clause.label(value), clause.parameter.base, clause.parameter.code, clause.keys.place, relation, what
+    )
 
 
 def token_key(clause: Clause, keys: ParameterKeys, value: str) -> int:

@@ -109,8 +109,6 @@ def test_modifiers_that_are_not_allowed(
     ("resource_type", "name"),
     [
         ("Patient", "_query"),
-        ("Patient", "_contained"),
-        ("Observation", "code-value-string"),
     ],
 )
 def test_what_does_not_exist_here_is_never_ignored(

@@ -39,6 +39,12 @@ SMOKER = {
     "valueCodeableConcept": concept("never", "urn:smoking"),
 }
 WHEN = {"resourceType": "Observation", "code": concept("11778-8"), "valueDateTime": "2024-05-10"}
+COLOUR = {"resourceType": "Observation", "code": concept("5778-6"), "valueString": "Amber, dark"}
+SEQUENCE = {
+    "resourceType": "MolecularSequence",
+    "referenceSeq": {"chromosome": concept("1", "urn:chr"), "windowStart": 1, "windowEnd": 500},
+    "variant": [{"start": 10, "end": 20}, {"start": 100, "end": 200}],
+}
 DOCUMENT = {
     "resourceType": "DocumentReference",
     "relatesTo": [
@@ -72,6 +78,15 @@ DOCUMENT = {
         (WHEN, "code-value-date=11778-8$2024-05", True),
         (WHEN, "code-value-date=11778-8$gt2024-05-09", True),
         (WHEN, "code-value-date=11778-8$2024-06", False),
+        (COLOUR, "code-value-string=5778-6$amber", True),
+        (COLOUR, "code-value-string=5778-6$dark", False),  # a string starts with the value
+        (COLOUR, "code-value-string=5778-7$amber", False),
+        (SEQUENCE, "chromosome-variant-coordinate=1$10$20", True),
+        (SEQUENCE, "chromosome-variant-coordinate=urn:chr|1$lt50$gt15", True),
+        (SEQUENCE, "chromosome-variant-coordinate=1$10$200", False),  # the end belongs to another variant
+        (SEQUENCE, "chromosome-variant-coordinate=1$ge100$le200", True),
+        (SEQUENCE, "chromosome-variant-coordinate=2$10$20", False),
+        (SEQUENCE, "chromosome-window-coordinate=1$1$500", True),
         (DOCUMENT, "relationship=DocumentReference/1$replaces", True),
         (DOCUMENT, "relationship=1$replaces", True),
         (DOCUMENT, "relationship=DocumentReference/1$appends", False),  # it appends the other one
