@@ -99,7 +99,7 @@ async def empty(dsn: str) -> None:
     """Nothing is stored when the test starts."""
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("TRUNCATE resource, resource_history, load_receipt")
+        await connection.execute("TRUNCATE resource, resource_history, compartment_outside, load_receipt")
     finally:
         await connection.close()
 

@@ -9,6 +9,7 @@ from fhirserver.fhir.outcomes import InvalidRequest, Issue, NotFound, operation_
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.fhir.shaping import selected, summarised, text_only, without_text
 from fhirserver.interactions.codes import with_codes_found
+from fhirserver.interactions.compartments import routed
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.explain import explanation
 from fhirserver.interactions.includes import included
@@ -51,6 +52,7 @@ async def search(
     )
     limits = server.limits
     asked = await with_codes_found(server, request.bounded(limits.default_count, limits.max_count))
+    asked = await routed(server, asked, compartment)
     request = _restricted(server, call, asked)
     outcome = list(request.ignored)
     if request.explain:

@@ -41,12 +41,14 @@ class StoredResource:
 class NewVersion:
     """A version to be written, and what it is based on.
 
-    `previous` is the version it replaces, None for a new id. `entry` is None for a deletion.
+    `previous` is the version it replaces, None for a new id. `entry` is None for a deletion. `elsewhere` are the
+    patients to whose compartments it belongs without living in their bucket.
     """
 
     version: StoredResource
     entry: IndexEntry | None
     previous: StoredResource | None
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,10 @@ class Session(Protocol):
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         """How many matches there are; with `estimate`, what the planner expects."""
+        ...
+
+    async def is_outside(self, patient: str, types: Sequence[str]) -> bool:
+        """Whether anything of these types in the patient's compartment may live outside of the patient's bucket."""
         ...
 
     async def explain(self, request: SearchRequest) -> Explanation:

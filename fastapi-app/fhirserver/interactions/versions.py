@@ -11,6 +11,7 @@ from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource, UnsupportedType
 from fhirserver.fhir.placement import bucket_of
 from fhirserver.fhir.resource_json import serialize
+from fhirserver.interactions.compartments import patients_elsewhere
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.store import NewVersion, StoredResource
 
@@ -81,8 +82,11 @@ def next_version(
     last_updated = following_instant(server, previous)
     stamped = stamp(resource, id, version_id, last_updated)
     bucket = bucket_of(server.definitions, resource_type, id, stamped, call.base_url)
-    version = StoredResource(resource_type, id, version_id, last_updated, False, serialize(stamped), bucket)
-    return NewVersion(version, server.extractor.extract(stamped, resource_type, call.base_url), previous)
+    content = serialize(stamped)
+    version = StoredResource(resource_type, id, version_id, last_updated, False, content, bucket)
+    entry = server.extractor.extract(stamped, resource_type, call.base_url)
+    elsewhere = patients_elsewhere(server, stamped, content, bucket, call.base_url)
+    return NewVersion(version, entry, previous, elsewhere)
 
 
 def deletion(server: Server, previous: StoredResource) -> NewVersion:

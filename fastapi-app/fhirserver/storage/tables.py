@@ -86,6 +86,15 @@ resource_history = Table(
     Index("resource_history_by_time", "last_updated"),
 )
 
+compartment_outside = Table(
+    "compartment_outside",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("patient", Text, nullable=False),
+    Column("resource_type", Text, nullable=False),
+    PrimaryKeyConstraint("bucket", "patient", "resource_type"),
+)
+
 load_receipt = Table(
     "load_receipt",
     metadata,
@@ -102,5 +111,5 @@ server_secret = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
-DISTRIBUTED = (resource, resource_history, load_receipt)
+DISTRIBUTED = (resource, resource_history, compartment_outside, load_receipt)
 REFERENCE = (server_secret,)

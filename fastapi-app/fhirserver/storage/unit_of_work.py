@@ -19,7 +19,7 @@ from fhirserver.interactions.store import (
 from fhirserver.search.request import SearchRequest
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.engine import Lent, Pool
-from fhirserver.storage.repositories import history, locks, reading, receipts, searching, writing
+from fhirserver.storage.repositories import history, locks, outside, reading, receipts, searching, writing
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.statements import Observe, Statements
 
@@ -48,6 +48,9 @@ class PostgresSession:
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         return await searching.count(self._statements, request, estimate=estimate)
+
+    async def is_outside(self, patient: str, types: Sequence[str]) -> bool:
+        return await outside.is_outside(self._statements, patient, types)
 
     async def explain(self, request: SearchRequest) -> Explanation:
         return await searching.explain(self._statements, request, self._signer)
@@ -114,6 +117,10 @@ class PostgresStore:
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         async with self._session() as session:
             return await session.count(request, estimate=estimate)
+
+    async def is_outside(self, patient: str, types: Sequence[str]) -> bool:
+        async with self._session() as session:
+            return await session.is_outside(patient, types)
 
     async def explain(self, request: SearchRequest) -> Explanation:
         async with self._session() as session:

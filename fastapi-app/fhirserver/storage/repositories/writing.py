@@ -11,6 +11,7 @@ import asyncpg
 
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
+from fhirserver.storage.repositories.outside import note
 from fhirserver.storage.statements import Statement, Statements
 
 COLUMNS = (
@@ -95,11 +96,12 @@ REMOVE_MANY_IN_BUCKET = Statement("remove_many", REMOVE_MANY.sql + _IN_BUCKET)
 
 async def write(statements: Statements, changes: Sequence[NewVersion]) -> None:
     """Write these versions, all or none. Raises `WriteConflict`; what was done by then is undone."""
-    if len(changes) == 1:
+    if len(changes) == 1 and not changes[0].elsewhere:
         await _write_one(statements, changes[0])
         return
     async with statements.driver.transaction():
-        await _write_many(statements, changes)
+        await (_write_many(statements, changes) if len(changes) > 1 else _write_one(statements, changes[0]))
+        await note(statements, changes)
 
 
 async def _write_one(statements: Statements, change: NewVersion) -> None:
