@@ -7,19 +7,21 @@ source "$(dirname "${BASH_SOURCE[0]}")/shell_functions.bash"
 STOP_SECONDS=60
 
 usage() {
-    text "Usage: ./cleanup.sh local|compose [options]
+    text "Usage: ./cleanup.sh local|compose|minikube [options]
 
   local       stop the server of this machine and its PostgreSQL
   compose     stop and remove the containers
+  minikube    remove what setup made in Kubernetes; the volumes stay
 
   --data      delete the data too, after asking
   --dir DIR   local: folder of the data, if it is not $DEFAULT_DATA
   --yes       don't ask
   --help      this text
-" "Uso: ./cleanup.sh local|compose [opciones]
+" "Uso: ./cleanup.sh local|compose|minikube [opciones]
 
   local       para el servidor de esta máquina y su PostgreSQL
   compose     para y elimina los contenedores
+  minikube    elimina lo que se instaló en Kubernetes; los volúmenes se conservan
 
   --data      borra también los datos, después de preguntar
   --dir DIR   local: carpeta de los datos, si no es $DEFAULT_DATA
@@ -91,10 +93,25 @@ compose_mode() {
     fi
 }
 
+minikube_mode() {
+    local namespace=fhir-system forward
+    need_kubectl
+    for forward in "$REPO"/.port-forward-*.pid; do stop_forward "$forward"; done
+    if [ -n "$delete" ] && confirm "Delete the namespace $namespace of $(kubectl config current-context), with all its data?" \
+        "¿Borrar el espacio de nombres $namespace de $(kubectl config current-context), con todos sus datos?"; then
+        kubectl delete namespace "$namespace" --ignore-not-found
+        say "The data is deleted." "Los datos están borrados."
+    else
+        kubectl delete --namespace "$namespace" --ignore-not-found \
+            deployment,statefulset,cronjob,job,service,ingress,horizontalpodautoscaler --all
+        say "The volumes and the passwords stay." "Los volúmenes y las contraseñas se conservan."
+    fi
+}
+
 mode='' data=$DEFAULT_DATA delete='' yes=''
 while [ $# -gt 0 ]; do
     case $1 in
-    local | compose) mode=$1 ;;
+    local | compose | minikube) mode=$1 ;;
     --data) delete=1 ;;
     --dir)
         [ $# -ge 2 ] || wrong_usage "--dir needs a folder." "--dir necesita una carpeta."
@@ -111,15 +128,16 @@ while [ $# -gt 0 ]; do
     shift
 done
 if [ -z "$mode" ] && [ -t 0 ]; then
-    say "  1) local   2) compose   q) quit" "  1) local   2) compose   q) salir"
+    say "  1) local   2) compose   3) minikube   q) quit" "  1) local   2) compose   3) minikube   q) salir"
     read -r -p "$(text "What is to be cleaned up?" "¿Qué se limpia?") " choice || choice=q
     case $choice in
     1 | local) mode=local ;;
     2 | compose) mode=compose ;;
+    3 | minikube) mode=minikube ;;
     *) exit 0 ;;
     esac
 fi
-[ -n "$mode" ] || wrong_usage "Say what to clean up: local or compose" "Diga qué limpiar: local o compose"
+[ -n "$mode" ] || wrong_usage "Say what to clean up: local, compose or minikube" "Diga qué limpiar: local, compose o minikube"
 if [ -n "$delete" ] && [ -z "$yes" ] && [ ! -t 0 ]; then # before anything is stopped
     fail 2 "Say --yes to delete the data." "Diga --yes para borrar los datos."
 fi

@@ -44,7 +44,7 @@ code() {
     step "mypy" "$bin/mypy"
     step "import contracts" "$bin/lint-imports" --no-logo
     step "shellcheck" "$bin/shellcheck" -x -P "$REPO" "$REPO"/*.sh "$REPO"/shell_functions.bash "$REPO"/.ci/run \
-        "$REPO"/postgres-citus/*.sh "$REPO"/postgres-citus/init/*.sh
+        "$REPO"/postgres-citus/*.sh "$REPO"/postgres-citus/init/*.sh "$REPO"/k8s/*.sh "$REPO"/k8s/*.bash
     if [ ${#failed[@]} -gt 0 ]; then
         printf '\n'
         say "These checks failed: ${failed[*]}" "Fallaron estas comprobaciones: ${failed[*]}" >&2

@@ -7,24 +7,26 @@ source "$(dirname "${BASH_SOURCE[0]}")/shell_functions.bash"
 READY_SECONDS=300
 
 usage() {
-    text "Usage: ./setup_all.sh [local|compose] [options]
+    text "Usage: ./setup_all.sh [local|compose|minikube] [options]
 
   local           a server on this machine, with a PostgreSQL of its own
   compose         the whole stack in containers: API, Citus cluster, Redis, Prometheus, Grafana
+  minikube        the server and a Citus cluster in Kubernetes, on this machine
 
-  --port N        port to listen on (8000)
+  --port N        port to listen on (8000; minikube 8080)
   --sample N      number of sample patients to load, 0 to 10 (10)
   --data DIR      local: folder for data and logs ($DEFAULT_DATA)
   --workers N     local: number of server processes (1)
   --help          this text
 
 Without arguments it asks. It can be repeated: what is there stays.
-" "Uso: ./setup_all.sh [local|compose] [opciones]
+" "Uso: ./setup_all.sh [local|compose|minikube] [opciones]
 
   local           un servidor en esta máquina, con su propio PostgreSQL
   compose         todo en contenedores: API, clúster Citus, Redis, Prometheus, Grafana
+  minikube        el servidor y un clúster Citus en Kubernetes, en esta máquina
 
-  --port N        puerto en el que escucha (8000)
+  --port N        puerto en el que escucha (8000; minikube 8080)
   --sample N      número de pacientes de ejemplo que se cargan, de 0 a 10 (10)
   --data DIR      local: carpeta de datos y registros ($DEFAULT_DATA)
   --workers N     local: número de procesos del servidor (1)
@@ -185,14 +187,21 @@ setting() {
     printf '%s' "${value:-$2}"
 }
 
+minikube_mode() {
+    "$REPO/k8s/setup_minikube.sh"
+    PORT=$port SAMPLE=$sample "$REPO/k8s/setup_complete_k8s.sh" full
+}
+
 interactive() {
     say "FHIR server: step-by-step installation" "Servidor FHIR: instalación paso a paso"
     say "  1) local: on this machine, with a PostgreSQL of its own" "  1) local: en esta máquina, con su propio PostgreSQL"
     say "  2) compose: the whole stack in containers" "  2) compose: todo en contenedores"
+    say "  3) minikube: in Kubernetes, on this machine" "  3) minikube: en Kubernetes, en esta máquina"
     say "  q) quit" "  q) salir"
     case $(ask "Choose" "Elija" 1) in
     1 | local) mode=local ;;
     2 | compose) mode=compose ;;
+    3 | minikube) mode=minikube port=8080 ;;
     *) exit 0 ;;
     esac
     port=$(ask "Port" "Puerto" "$port") port_given=1
@@ -205,11 +214,12 @@ interactive() {
 
 mode='' port=8000 port_given='' data=$DEFAULT_DATA sample=10 workers=1
 if [ $# -eq 0 ]; then
-    [ -t 0 ] || wrong_usage "Say what to set up: local or compose" "Diga qué instalar: local o compose"
+    [ -t 0 ] || wrong_usage "Say what to set up: local, compose or minikube" "Diga qué instalar: local, compose o minikube"
     interactive
 else
     case $1 in
     local | compose) mode=$1 ;;
+    minikube) mode=$1 port=8080 ;;
     -h | --help)
         usage
         exit 0
@@ -226,7 +236,7 @@ else
         --port | --data | --sample | --workers)
             [ $# -ge 2 ] || wrong_usage "$1 needs a value." "$1 necesita un valor."
             case $mode$1 in
-            compose--data | compose--workers)
+            compose--data | compose--workers | minikube--data | minikube--workers)
                 wrong_usage "$1 is for local only." "$1 es solo para local."
                 ;;
             esac

@@ -1,4 +1,4 @@
-# Shared by the scripts of this folder: language, messages, prerequisites, passwords, Python environments.
+# Shared by the scripts of this folder and of k8s/: language, messages, prerequisites, passwords, Python environments.
 # To be sourced.
 # shellcheck shell=bash disable=SC2034
 
@@ -79,6 +79,21 @@ need_docker() {
     docker info >/dev/null 2>&1 ||
         fail 1 "Docker's daemon does not answer: start it (systemctl start docker), or join the group 'docker'." \
             "El demonio de Docker no responde: inícielo (systemctl start docker) o entre en el grupo 'docker'."
+}
+
+# need_kubectl: kubectl
+need_kubectl() {
+    need kubectl 1.27 "$(kubectl version --client 2>/dev/null | head -n 1)" "See https://kubernetes.io/docs/tasks/tools/" \
+        "Vea https://kubernetes.io/docs/tasks/tools/" || exit 1
+}
+
+# stop_forward FILE: end the port-forward whose process id is in the file
+stop_forward() {
+    local pid command
+    pid=$(cat "$1" 2>/dev/null) && [ -n "$pid" ] || return 0
+    command=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || command=$(ps -ww -o args= -p "$pid" 2>/dev/null) || command=''
+    case "$command" in *kubectl*port-forward*) kill "$pid" ;; esac
+    rm -f -- "$1"
 }
 
 # password: 128 random bits

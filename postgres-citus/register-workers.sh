@@ -3,6 +3,7 @@
 # What is so already stays, so it can run at any time.
 #   register-workers.sh [--wait] WORKER…        once; --wait: until no shard is to be moved any more
 #   register-workers.sh --watch PREFIX SERVICE  for ever: PREFIX-0.SERVICE, PREFIX-1.SERVICE … as DNS knows them
+#   register-workers.sh --await NUMBER          until so many workers are active
 # COORDINATOR: the name by which workers reach this node (default: the host's). REBALANCE=no: shards stay.
 set -euo pipefail
 
@@ -14,7 +15,7 @@ sql() {
     local statement=$1 settings=()
     shift
     for value; do settings+=(-v "$value"); done
-    psql -X -q -A -t -v ON_ERROR_STOP=1 -U postgres -d clinical_records ${settings[@]+"${settings[@]}"} <<<"$statement"
+    psql -X -q -A -t -v ON_ERROR_STOP=1 -U "${PGUSER:-postgres}" -d clinical_records ${settings[@]+"${settings[@]}"} <<<"$statement"
 }
 
 say() { printf '%s\n' "$*"; }
@@ -98,10 +99,13 @@ watch() {
     local worker
     trap 'exit 0' TERM INT
     while true; do
+        touch /tmp/watching # that it goes on is seen by this
         if pg_isready -q; then
             # What fails is tried again; sub-shells so that it does not end this one.
             (set_coordinator) || true
-            for worker in $(names "$1" "$2"); do (add "$worker") || true; done
+            for worker in $(names "$1" "$2"); do
+                if pg_isready -q -h "$worker" -p "$PORT" -t 3; then (add "$worker") || true; fi
+            done
             (rebalance) || true
         fi
         sleep "$SECONDS_BETWEEN" &
@@ -109,8 +113,24 @@ watch() {
     done
 }
 
+await() {
+    local active begin=$SECONDS
+    until active=$(sql "SELECT count(*) FROM citus_get_active_worker_nodes()" 2>/dev/null) && [ "$active" -ge "$1" ]; do
+        if [ $((SECONDS - begin)) -ge 900 ]; then
+            say "Of $1 workers, ${active:-none} are active." >&2
+            exit 1
+        fi
+        sleep 2
+    done
+}
+
 wait=''
 case ${1:-} in
+--await)
+    [[ ${2:-} =~ ^[0-9]+$ ]] || { say "--await needs a number" >&2; exit 2; }
+    await "$2"
+    exit
+    ;;
 --watch)
     [ $# = 3 ] || { say "--watch needs PREFIX and SERVICE" >&2; exit 2; }
     watch "$2" "$3"
@@ -120,5 +140,5 @@ case ${1:-} in
     shift
     ;;
 esac
-[ $# -gt 0 ] || { say "usage: register-workers.sh [--wait] WORKER… | --watch PREFIX SERVICE" >&2; exit 2; }
+[ $# -gt 0 ] || { say "usage: register-workers.sh [--wait] WORKER… | --watch PREFIX SERVICE | --await NUMBER" >&2; exit 2; }
 once "$@"
