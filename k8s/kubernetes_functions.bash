@@ -1,6 +1,6 @@
 # Shared by the scripts of this folder: where things are, images, Secrets, waiting. To be sourced.
 # shellcheck shell=bash disable=SC2034
-# shellcheck source=../shell_functions.bash
+# shellcheck source=shell_functions.bash
 source "$(dirname "${BASH_SOURCE[0]}")/../shell_functions.bash"
 
 K8S=$REPO/k8s

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the workers in Kubernetes part of the Citus cluster. The coordinator's registrar does it too, by itself.
 set -euo pipefail
-# shellcheck source=kubernetes_functions.bash
+# shellcheck source=k8s/kubernetes_functions.bash
 source "$(dirname "${BASH_SOURCE[0]}")/kubernetes_functions.bash"
 
 usage() {

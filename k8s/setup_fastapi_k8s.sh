@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The server in Kubernetes, beside a Citus cluster that is there. See --help.
 set -euo pipefail
-# shellcheck source=kubernetes_functions.bash
+# shellcheck source=k8s/kubernetes_functions.bash
 source "$(dirname "${BASH_SOURCE[0]}")/kubernetes_functions.bash"
 
 usage() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts Minikube as the server needs it. See --help.
 set -euo pipefail
-# shellcheck source=kubernetes_functions.bash
+# shellcheck source=k8s/kubernetes_functions.bash
 source "$(dirname "${BASH_SOURCE[0]}")/kubernetes_functions.bash"
 
 usage() {

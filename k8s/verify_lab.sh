@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Looks whether all that was set up in Kubernetes is there and works; exit code 1 if not. Changes nothing.
 set -uo pipefail
-# shellcheck source=kubernetes_functions.bash
+# shellcheck source=k8s/kubernetes_functions.bash
 source "$(dirname "${BASH_SOURCE[0]}")/kubernetes_functions.bash"
 
 wrong=0
