@@ -161,3 +161,36 @@ async def test_what_is_asked_of_all_patients_goes_to_all_shards(server, call, po
     total = [("code", code), ("_summary", "count")]
     assert orjson.loads(await search(server, call, "Observation", total, lenient=False))["total"] == 12
     assert min((await tasks(pool, recorder)).values()) > 1
+
+
+@pytest.mark.parametrize("resource_type", ["Observation", "Condition", "Encounter", ""])
+async def test_a_search_in_a_patients_compartment_is_on_one_shard(server, call, pool, recorder, resource_type):
+    who = await patient(server, call)
+    own = (await create(server, call, "Observation", observation(who))).stored.id
+    recorder.run.clear()
+    found = orjson.loads(await search(server, call, resource_type, [], True, ("Patient", who)))
+    expected = {"Observation": [own], "": [who, own]}.get(resource_type, [])
+    assert sorted(entry["resource"]["id"] for entry in found.get("entry", [])) == sorted(expected)
+    assert set((await tasks(pool, recorder)).values()) == {1}
+
+
+async def test_what_is_elsewhere_is_found_in_the_compartment_too(server, call, pool, recorder):
+    who, other = await patient(server, call), await patient(server, call)
+    made = observation(other, performer=[{"reference": f"Patient/{who}"}])
+    id = (await create(server, call, "Observation", made)).stored.id
+    recorder.run.clear()
+    found = orjson.loads(await search(server, call, "Observation", [], True, ("Patient", who)))
+    assert [entry["resource"]["id"] for entry in found["entry"]] == [id]
+    touched = await tasks(pool, recorder)
+    assert touched["is_outside"] == 1
+    assert touched["search"] > 1
+
+
+async def test_explained_with_the_shards_it_touches(server, call):
+    who = await patient(server, call)
+    for query, told in (
+        ([("patient", who)], "shards: 1 of the cluster, routed to one bucket"),
+        ([("status", "final")], "fan-out"),
+    ):
+        found = orjson.loads(await search(server, call, "Observation", [*query, ("_explain", "true")], True))
+        assert told in str(found["entry"][-1]["resource"])
