@@ -5,8 +5,8 @@ writes, so that two of them can't both find nothing.
 """
 
 from fhirserver.fhir.outcomes import InvalidRequest, MultipleMatches
-from fhirserver.interactions.codes import with_codes_found
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.pending import settled
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_type
 from fhirserver.search.query.parameters import query_parameters
@@ -37,7 +37,7 @@ async def criteria_request(server: Server, call: Call, resource_type: str, query
     )
     if request.is_everything:
         raise InvalidRequest("a conditional interaction needs at least one search criterion")
-    return await with_codes_found(server, request)
+    return await settled(server, call, request)
 
 
 async def locked_match(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:

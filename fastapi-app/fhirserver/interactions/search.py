@@ -8,12 +8,12 @@ from fhirserver.fhir.bundle_json import BundleEntry, assemble
 from fhirserver.fhir.outcomes import InvalidRequest, Issue, NotFound, operation_outcome
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.fhir.shaping import selected, summarised, text_only, without_text
-from fhirserver.interactions.codes import with_codes_found
 from fhirserver.interactions.compartments import routed
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.explain import explanation
 from fhirserver.interactions.includes import included
 from fhirserver.interactions.named_queries import with_named_query
+from fhirserver.interactions.pending import settled
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_id, require_type
 from fhirserver.search.query.parse import parse_query
@@ -51,7 +51,7 @@ async def search(
         compartment=compartment,
     )
     limits = server.limits
-    asked = await with_codes_found(server, request.bounded(limits.default_count, limits.max_count))
+    asked = await settled(server, call, request.bounded(limits.default_count, limits.max_count))
     asked = await routed(server, asked, compartment)
     request = _restricted(server, call, asked)
     outcome = list(request.ignored)

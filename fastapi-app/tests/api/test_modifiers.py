@@ -196,6 +196,32 @@ async def test_lists(stored, found, store_all):
     assert await found(people, "Patient", _list="unknown") == []
 
 
+async def test_hierarchies_of_references(stored, found, store_all, tag):
+    hospital, clinic = await store_all(
+        {"resourceType": "Location", "name": "Hospital"}, {"resourceType": "Location", "name": "Clinic"}
+    )
+    (ward,) = await store_all({"resourceType": "Location", "partOf": {"reference": f"Location/{hospital}"}})
+    (bed,) = await store_all({"resourceType": "Location", "partOf": {"reference": f"Location/{ward}"}})
+    places = {"hospital": hospital, "ward": ward, "bed": bed, "clinic": clinic}
+    base = {"status": "finished", "class": {"code": "AMB"}}
+    names = await stored(
+        "Encounter",
+        {name: {"location": [{"location": {"reference": f"Location/{id}"}}]} for name, id in places.items()},
+        **base,
+    )
+    for modifier, at, expected in (
+        ("below", "hospital", "bed hospital ward"),
+        ("below", "ward", "bed ward"),
+        ("below", "clinic", "clinic"),
+        ("above", "bed", "bed hospital ward"),
+        ("above", "hospital", "hospital"),
+    ):
+        assert await found(names, "Encounter", **{f"location:{modifier}": places[at]}) == expected.split(), (
+            modifier,
+            at,
+        )
+
+
 @pytest.mark.parametrize(
     ("search", "told"),
     [
@@ -224,6 +250,7 @@ async def test_lists(stored, found, store_all):
         ("Location?near=1|1|1|furlongs", "km"),
         ("Location?near=1|1|-1", "latitude"),
         ("Patient?gender:exact=male", ":of-type"),
+        ("Observation?subject:below=Patient/1", "hierarchy"),
     ],
 )
 async def test_what_makes_no_sense(client, search, told):

@@ -106,6 +106,14 @@ class Definitions:
         """The search parameters that select the placing element and nothing else."""
         return self._placed(resource_type)[1]
 
+    def hierarchy(self, resource_type: str) -> str | None:
+        """The code of the parameter that leads from a resource to the one of its type that it is a part of, if any."""
+        upwards = (f"{resource_type}.partOf", f"{resource_type}.parent")
+        for code, parameter in self.search_parameters(resource_type).items():
+            if parameter.expression in upwards and resource_type in parameter.target_types:
+                return code
+        return None
+
     def principal_date(self, resource_type: str) -> str | None:
         """The code of the date parameter that says when the thing was; None if the type has none."""
         if resource_type not in self._principal_dates:

@@ -105,7 +105,7 @@ class NearMatch:
 @dataclass(frozen=True, slots=True)
 class CodedMatch:
     """A code of the parameter is in a value set, or stands above or below a code: what these are is yet to be found
-    out (`rewrite/coded.py`).
+    out (`rewrite/pending.py`).
 
     `value` is the URL of the value set, or `system|code`.
     """
@@ -116,6 +116,21 @@ class CodedMatch:
     place: str
     relation: Literal["in", "above", "below"]
     value: str
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class HierarchyMatch:
+    """A reference of the parameter leads to one of these, or to what stands above or below it: yet to be found out."""
+
+    label: str
+    resource_type: str
+    parameter: str
+    place: str
+    relation: Literal["above", "below"]
+    targets: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
         return self.label
@@ -228,6 +243,7 @@ Node = (
     | WordMatch
     | NearMatch
     | CodedMatch
+    | HierarchyMatch
     | TypeMatch
     | IdMatch
     | UpdatedMatch

@@ -12,6 +12,7 @@ from fhirserver.search.query.tree import (
     Chain,
     CodedMatch,
     Has,
+    HierarchyMatch,
     IdMatch,
     KeyMatch,
     Linked,
@@ -42,7 +43,7 @@ def _node(node: Node) -> str:
             return _all(f"range {key}", (_all("all", map(str, tests)) for tests in alternatives))
         case StringMatch(parameter=parameter, how=how, text=text):
             return f"{how}({parameter},{text!r})"
-        case TextMatch() | WordMatch() | NearMatch() | CodedMatch():
+        case TextMatch() | WordMatch() | NearMatch() | CodedMatch() | HierarchyMatch():
             return str(node)
         case TypeMatch(types=types):
             return _all("type", types)

@@ -1,7 +1,8 @@
 """https://hl7.org/fhir/R4/search.html#reference"""
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.datatypes.references import parse_reference
@@ -9,11 +10,11 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import self_key, target_key
-from fhirserver.search.query.tree import KeyMatch, Node, disjunction
+from fhirserver.search.query.tree import HierarchyMatch, KeyMatch, Node, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, unescape
 from fhirserver.search.types.token import add_token, token_key
 
-MODIFIERS = ("identifier",)
+MODIFIERS = ("identifier", "above", "below")
 
 _CANONICAL = frozenset({"canonical", "uri", "url"})
 
@@ -78,11 +79,17 @@ def local_targets(value: Any, base_url: str) -> Iterable[tuple[str, str]]:
 
 
 def parse(clause: Clause) -> Node:
-    """`Type/id`, `id`, a URL, with `:Type` an id of that type, with `:identifier` a token."""
+    """`Type/id`, `id`, a URL, with `:Type` an id of that type, with `:identifier` a token.
+
+    With `:above` and `:below` what stands above or below it too, where its type has a hierarchy.
+    """
     if clause.modifier == "identifier":
         return disjunction(
             KeyMatch(clause.label(value), (token_key(clause, clause.keys, value),), True) for value in clause.values
         )
+    match clause.modifier:
+        case "above" | "below" as relation:
+            return disjunction(_in_hierarchy(clause, value, relation) for value in clause.values)
     return disjunction(
         KeyMatch(
             clause.label(value),
@@ -93,6 +100,17 @@ def parse(clause: Clause) -> Node:
             True,
         )
         for value in clause.values
+    )
+
+
+def _in_hierarchy(clause: Clause, value: str, relation: Literal["above", "below"]) -> Node:
+    plain = replace(clause, modifier=None)
+    targets = [target for target in asked_targets(plain, value) if isinstance(target, tuple)]
+    if all(clause.definitions.hierarchy(name) is None for name, _ in targets):
+        raise clause.wrong(value, "a resource of a type with a hierarchy, such as Location")
+    parameter = clause.parameter
+    return HierarchyMatch(
+        clause.label(value), parameter.base, parameter.code, clause.keys.place, relation, tuple(targets)
     )
 
 

@@ -9,6 +9,7 @@ from fhirserver.search.query.tree import (
     CodedMatch,
     Comparison,
     Has,
+    HierarchyMatch,
     IdMatch,
     KeyMatch,
     Linked,
@@ -67,8 +68,8 @@ def condition(node: Node, arguments: Arguments) -> str:
             return f"words @@ CAST({arguments.add(query, 'text')} AS tsquery)"
         case NearMatch():
             return _near(node, arguments)
-        case CodedMatch():
-            raise ValueError(f"{node} is to be resolved before it is compiled")
+        case CodedMatch() | HierarchyMatch():
+            raise ValueError(f"{node} is to be found out before it is compiled")
         case TypeMatch(types=types):
             return f"resource_type = ANY({arguments.add(list(types), 'text[]')})"
         case IdMatch(ids=ids):

@@ -88,7 +88,7 @@ def test_unknown_parameters(searcher: Searcher, name: str) -> None:
         ("Observation", "value-quantity:exact",
          "value-quantity is a quantity parameter and takes no modifier 'exact'; it takes :missing"),
         ("Observation", "subject:Nonsense",
-         "subject is a reference parameter and takes no modifier 'Nonsense'; it takes :missing, :identifier, :[type]"),
+         "subject is a reference parameter and takes no modifier 'Nonsense'; it takes :missing, :identifier, :above, :below, :[type]"),
         ("Observation", "code:Patient",
          "code is a token parameter and takes no modifier 'Patient'; it takes :missing, :not, :text, :in, :not-in, :above, :below, :of-type"),
         ("ValueSet", "url:exact", "url is a uri parameter and takes no modifier 'exact'; it takes :missing, :above, :below"),
