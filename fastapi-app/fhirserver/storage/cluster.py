@@ -16,6 +16,18 @@ from fhirserver.fhir.datatypes.ids import home_bucket
 
 _POLL_SECONDS = 0.5
 _FINISHED = ("finished", "cancelled", "failed")
+_NODES = """
+    SELECT nodeid, n.nodename, n.nodeport, groupid, shouldhaveshards,
+        count(s.shardid) AS shards, coalesce(sum(s.shard_size), 0)::bigint AS bytes
+    FROM pg_dist_node AS n LEFT JOIN citus_shards AS s ON (s.nodename, s.nodeport) = (n.nodename, n.nodeport)
+    WHERE noderole = 'primary' GROUP BY 1, 2, 3, 4, 5 ORDER BY groupid, n.nodename, n.nodeport
+"""
+_JOB = """
+    SELECT state::text, count(t.task_id) AS total, count(t.task_id) FILTER (WHERE t.status = 'done') AS done,
+        max(t.message) FILTER (WHERE t.status = 'error') AS message
+    FROM pg_dist_background_job AS j LEFT JOIN pg_dist_background_task AS t USING (job_id)
+    WHERE job_id = $1 GROUP BY state
+"""
 
 
 class ClusterError(Exception):
@@ -74,34 +86,22 @@ class Cluster:
 
     async def nodes(self) -> list[Node]:
         """All nodes, the coordinator first."""
-        rows = await self._connection.fetch(
-            "SELECT nodename, nodeport, groupid, shouldhaveshards,"
-            " (SELECT count(*) FROM citus_shards AS s WHERE (s.nodename, s.nodeport) = (n.nodename, n.nodeport)) AS shards,"
-            " (SELECT coalesce(sum(shard_size), 0)::bigint FROM citus_shards AS s"
-            " WHERE (s.nodename, s.nodeport) = (n.nodename, n.nodeport)) AS bytes"
-            " FROM pg_dist_node AS n WHERE noderole = 'primary' ORDER BY groupid, nodename, nodeport"
+        rows = await self._connection.fetch(_NODES)
+        reachable = dict(
+            await self._connection.fetch("SELECT nodeid, success FROM run_command_on_all_nodes('SELECT 1')")
         )
-        found = []
-        for row in rows:
-            host, port = row["nodename"], row["nodeport"]
-            reachable = await self._connection.fetchval(
-                "SELECT success FROM run_command_on_all_nodes('SELECT 1') AS r JOIN pg_dist_node USING (nodeid)"
-                " WHERE nodename = $1 AND nodeport = $2",
-                host,
-                port,
+        return [
+            Node(
+                row["nodename"],
+                row["nodeport"],
+                row["groupid"] == 0,
+                row["shouldhaveshards"],
+                bool(reachable.get(row["nodeid"])),
+                row["shards"],
+                row["bytes"],
             )
-            found.append(
-                Node(
-                    host,
-                    port,
-                    row["groupid"] == 0,
-                    row["shouldhaveshards"],
-                    bool(reachable),
-                    row["shards"],
-                    row["bytes"],
-                )
-            )
-        return found
+            for row in rows
+        ]
 
     async def shards(self) -> list[Shard]:
         """All shards, by table and id."""
@@ -156,7 +156,8 @@ class Cluster:
         async for progress in self.rebalance(drain_only=True):
             yield progress
         left = await self._connection.fetchval(
-            "SELECT count(*) FROM citus_shards WHERE citus_table_type <> 'reference' AND nodename = $1 AND nodeport = $2",
+            "SELECT count(*) FROM citus_shards"
+            " WHERE citus_table_type <> 'reference' AND nodename = $1 AND nodeport = $2",
             host,
             port,
         )
@@ -175,13 +176,7 @@ class Cluster:
             )
         job = await self._connection.fetchval("SELECT max(job_id) FROM pg_dist_background_job")
         while job is not None:
-            row = await self._connection.fetchrow(
-                "SELECT state::text, (SELECT count(*) FROM pg_dist_background_task AS t WHERE t.job_id = j.job_id) AS total,"
-                " (SELECT count(*) FROM pg_dist_background_task AS t WHERE t.job_id = j.job_id AND status = 'done') AS done,"
-                " (SELECT max(message) FROM pg_dist_background_task AS t WHERE t.job_id = j.job_id AND status = 'error')"
-                " AS message FROM pg_dist_background_job AS j WHERE job_id = $1",
-                job,
-            )
+            row = await self._connection.fetchrow(_JOB, job)
             yield Progress(row["done"], row["total"], row["state"])
             if row["state"] in _FINISHED:
                 if row["state"] != "finished":

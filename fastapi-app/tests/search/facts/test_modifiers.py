@@ -69,7 +69,7 @@ FACTS = [
 ]  # fmt: skip
 
 ALLOWED = {
-    "Patient?family": ("exact", "contains", "missing"),
+    "Patient?family": ("exact", "contains", "text", "missing"),  # :text as in public workloads: the same as :contains
     "Observation?method": ("not", "text", "in", "not-in", "above", "below", "of-type", "missing"),
     "Observation?subject": ("identifier", "above", "below", "missing"),
     "Patient?birthdate": ("missing",),

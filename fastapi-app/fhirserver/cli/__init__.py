@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 import uvicorn
 
+from fhirserver.cli import cluster
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.jobs.load.run import Report, load
 from fhirserver.jobs.load.take_in import Taken
@@ -19,12 +20,14 @@ from fhirserver.main import SOFTWARE_VERSION, OpenServer
 from fhirserver.observability.metrics import shared_by_workers
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage import migrate
+from fhirserver.storage.cluster import ClusterError
 from fhirserver.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from fhirserver.storage.errors import DRIVER_ERRORS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A FHIR R4 server on PostgreSQL and Citus.")
 db = typer.Typer(no_args_is_help=True, help="The database: its schema, and the embedded PostgreSQL.")
 app.add_typer(db, name="db")
+app.add_typer(cluster.app, name="cluster")
 
 DataDir = Annotated[
     Path | None,
@@ -41,7 +44,7 @@ def main() -> None:
     """The entry point. Errors that a user can mend are one line and exit code 1."""
     try:
         app()
-    except (SettingsError, EmbeddedPostgresError, FhirError) as error:
+    except (SettingsError, EmbeddedPostgresError, FhirError, ClusterError) as error:
         _fail(str(error))
     except DRIVER_ERRORS as error:
         _fail(f"the database can't be used: {error}")
