@@ -16,6 +16,7 @@ from fhirserver.fhir.datatypes.ids import home_bucket
 
 _POLL_SECONDS = 0.5
 _FINISHED = ("finished", "cancelled", "failed")
+_UNDER_WAY = "SELECT max(job_id) FROM pg_dist_background_job WHERE state NOT IN ('finished', 'cancelled', 'failed')"
 _NODES = """
     SELECT nodeid, n.nodename, n.nodeport, groupid, shouldhaveshards,
         count(s.shardid) AS shards, coalesce(sum(s.shard_size), 0)::bigint AS bytes
@@ -170,11 +171,11 @@ class Cluster:
 
         `ClusterError` if it fails, with what the database says.
         """
-        if not await self._running():
-            await self._connection.execute(
+        job = await self._connection.fetchval(_UNDER_WAY)
+        if job is None:  # and none again if there is nothing to move
+            job = await self._connection.fetchval(
                 "SELECT citus_rebalance_start(drain_only := $1, shard_transfer_mode := 'auto')", drain_only
             )
-        job = await self._connection.fetchval("SELECT max(job_id) FROM pg_dist_background_job")
         while job is not None:
             row = await self._connection.fetchrow(_JOB, job)
             yield Progress(row["done"], row["total"], row["state"])
@@ -183,13 +184,6 @@ class Cluster:
                     raise ClusterError(f"the rebalancing {row['state']}: {row['message'] or 'no reason is known'}")
                 return
             await asyncio.sleep(_POLL_SECONDS)
-
-    async def _running(self) -> bool:
-        return bool(
-            await self._connection.fetchval(
-                "SELECT count(*) FROM pg_dist_background_job WHERE state NOT IN ('finished', 'cancelled', 'failed')"
-            )
-        )
 
     async def _is_known(self, host: str, port: int) -> bool:
         return bool(
