@@ -14,7 +14,7 @@ _URIS = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 
 
 def indexer(source: Source) -> Index | None:
-    """URIs as they are; a canonical with a version is found without it too."""
+    """URIs as they are, and what they are below; a canonical with a version is found without it too."""
     if source.branch.type_name not in _URIS:
         return None
     keys = source.keys
@@ -49,9 +49,16 @@ def _parse_one(clause: Clause, value: str) -> Node:
 
 
 def _levels(uri: str) -> list[str]:
-    """A URL and those above it: `http://a/b/c`, `http://a/b`, `http://a`; none of another URI."""
-    scheme, mark, rest = uri.partition("://")
+    """A URL and those above it: `http://a/b/c`, `http://a/b`, `http://a`; none of another URI.
+
+    Above a canonical of one version, `http://a/b|1.2`, are `http://a/b|1` and `http://a/b`.
+    """
+    url, _, version = uri.partition("|")
+    scheme, mark, rest = url.partition("://")
     if not mark:
         return []
+    numbers = version.split(".") if version else []
+    found = [f"{url}|{'.'.join(numbers[:length])}" for length in range(len(numbers), 0, -1)]
     parts = rest.rstrip("/").split("/")
-    return [f"{scheme}://{'/'.join(parts[:length])}" for length in range(len(parts), 0, -1)][:_MAX_LEVELS]
+    found += [f"{scheme}://{'/'.join(parts[:length])}" for length in range(len(parts), 0, -1)]
+    return found[:_MAX_LEVELS]
