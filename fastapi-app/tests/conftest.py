@@ -35,7 +35,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", default=None, help="postgresql://… of a database whose content may be deleted")
     parser.addoption(
-        "--oracle-cases", type=int, default=3000, help="how many searches server and oracle are compared by"
+        "--oracle-cases", type=int, default=2500, help="how many searches server and oracle are compared by"
     )
     parser.addoption("--oracle-seed", type=int, default=1, help="of the resources that they search")
 

@@ -12,11 +12,9 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 
 from .quantities import measures
 from .search import Oracle, address_of
-from .spans import Span, between, point, time_span
+from .spans import NEVER, Span, between, point, time_span
 from .texts import normal, strings, tokens
 from .world import Address, Resource
-
-_INFINITE = float("inf")
 
 
 def in_order(oracle: Oracle, resources: Sequence[Resource], sort: str) -> bool:
@@ -42,6 +40,12 @@ def _not_after(first: Sequence[Any], second: Sequence[Any], directions: Iterable
 
 def _sort_value(oracle: Oracle, resource: Resource, code: str, down: bool) -> Any:
     """Of several values, that which comes first in the order; None without values."""
+    link, dot, rest = code.partition(".")
+    if dot:
+        name, _, target = link.partition(":")
+        others = [other for other in oracle.targets_of(resource, name) if other["resourceType"] == target]
+        linked = [_sort_value(oracle, other, rest, down) for other in others]
+        return (max if down else min)((item for item in linked if item is not None), default=None)
     parameter = oracle.world.parameter(resource["resourceType"], code)
     assert parameter is not None, code
     found = [item for value in oracle.world.values(resource, parameter) for item in _comparable(value, parameter)]
@@ -69,7 +73,7 @@ def _beginning(span: Span | None) -> list[Any]:
     """Where a span begins; what has no beginning is sorted by its end."""
     if span is None:
         return []
-    return [span[0][0] if span[0][0] != -_INFINITE else span[1][0]]
+    return [span[0] if span[0] != NEVER else span[1]]
 
 
 def included(oracle: Oracle, matches: Iterable[Resource], params: Iterable[tuple[str, str]]) -> set[Address]:

@@ -64,18 +64,19 @@ class Both:
     async def get(self, query: Query, *more: tuple[str, str], tag: str = "") -> dict[str, Any]:
         """The server's answer."""
         params = [*query.params, *query.results, ("_tag", tag or self._tag), *more]
-        answer = await self._client.get(f"{query.resource_type}?{urlencode(params)}")
+        answer = await self._client.get(f"{place(query)}?{urlencode(params)}")
         assert answer.status_code == 200, f"{written(query)}\nthe server says {answer.text}"
         return parse(answer.content)
 
     async def matches_agree(self, query: Query) -> None:
         """Server and oracle find the same."""
         bundle = await self.get(query, ("_count", str(PAGE)))
-        served = {entry["resource"]["id"]: entry["resource"] for entry in bundle.get("entry", [])}
-        expected = {item["id"]: item for item in self.oracle.matches(query.resource_type, query.params)}
+        served = {address_of(entry["resource"]): entry["resource"] for entry in bundle.get("entry", [])}
+        matches = self.oracle.matches(query.resource_type, query.params, query.compartment)
+        expected = {address_of(item): item for item in matches}
         self.counted["some" if expected else "none"] += 1
-        missing = [expected[id] for id in sorted(expected.keys() - served.keys())]
-        beyond = [served[id] for id in sorted(served.keys() - expected.keys())]
+        missing = [expected[address] for address in sorted(expected.keys() - served.keys())]
+        beyond = [served[address] for address in sorted(served.keys() - expected.keys())]
         if missing or beyond:
             raise AssertionError(
                 "\n".join(
@@ -169,4 +170,9 @@ class Both:
 def written(query: Query) -> str:
     """The query as a client writes it, without percent-encoding."""
     params = [*query.params, *query.results]
-    return f"{query.resource_type}?{'&'.join(f'{name}={value}' for name, value in params)}"
+    return f"{place(query)}?{'&'.join(f'{name}={value}' for name, value in params)}"
+
+
+def place(query: Query) -> str:
+    """The address below the base of what is searched."""
+    return "/".join((*(query.compartment or ()), query.resource_type))

@@ -9,6 +9,16 @@ from .spans import EVER, NEVER, Span, asked_number, between, compare, point
 from .texts import plain, split
 
 UCUM = "http://unitsofmeasure.org"
+FACTORS = {
+    "mg": ("g", Fraction(1, 1000)),
+    "g": ("g", Fraction(1)),
+    "kg": ("g", Fraction(1000)),
+    "min": ("s", Fraction(60)),
+    "h": ("s", Fraction(3600)),
+    "mo": ("s", Fraction(31_557_600, 12)),
+    "a": ("s", Fraction(31_557_600)),
+}
+"""The units of UCUM that are generated: what each measures, and how much of it. A year has 365.25 days."""
 CURRENCIES = "urn:iso:std:iso:4217"
 
 
@@ -68,8 +78,23 @@ def quantity_matches(found: Measure, asked: str) -> bool:
     number, *unit = map(plain, split(asked, "|"))
     prefix, span = asked_number(number)
     if unit and unit[0]:
-        if (found.system, found.code) != tuple(unit):
+        factor = _factor(unit[0], unit[1], found)
+        if factor is None:
             return False
+        span = _times(span, factor)
     elif unit and unit[1] not in (found.code, found.unit):
         return False
     return compare(prefix, span, found.span)
+
+
+def _factor(system: str, code: str, found: Measure) -> Fraction | None:
+    """By what a number in the unit asked for is multiplied to be one in the unit found; None if they don't compare."""
+    if system == found.system == UCUM and code in FACTORS and found.code in FACTORS:
+        (dimension, asked), (other, stored) = FACTORS[code], FACTORS[found.code]
+        return asked / stored if dimension == other else None
+    return Fraction(1) if (system, code) == (found.system, found.code) else None
+
+
+def _times(span: Span, factor: Fraction) -> Span:
+    (low, nudge), (high, other) = span
+    return (low * factor, nudge), (high * factor, other)

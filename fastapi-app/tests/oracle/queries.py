@@ -1,5 +1,6 @@
 """Queries drawn from what a world contains: its values, cut, shifted, prefixed and mixed, so that some match."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +12,18 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 
 from .quantities import measures
 from .references import BASE, targets
-from .resources import CODES, DATES, NUMBERS, SYSTEMS, TIMES, UNITS, URIS, VERSIONS, WORDS
+from .resources import CODES, DATES, NUMBERS, PLACES, SYSTEMS, TIMES, UNITS, URIS, VERSIONS, WORDS
 from .search import Oracle
 from .spans import PREFIXES
-from .texts import escaped, strings, tokens
+from .texts import escaped, plain, said, strings, tokens, words
+from .world import Address
 
 Params = list[tuple[str, str]]
 Draw = st.DrawFn
 
 TYPES = (
     "Organization", "Practitioner", "Patient", "Location", "Encounter", "Condition", "Observation", "RiskAssessment",
-    "ChargeItem", "MedicationRequest", "Procedure", "ValueSet", "CodeSystem",
+    "ChargeItem", "MedicationRequest", "Procedure", "ValueSet", "CodeSystem", "List",
 )  # fmt: skip
 """In an order in which the later ones refer to the earlier ones."""
 
@@ -30,11 +32,15 @@ _PREFIX = st.sampled_from(("", *PREFIXES))
 
 @dataclass(frozen=True)
 class Query:
-    """A search of a type; `results` are the parameters that say how matches are given."""
+    """A search of a type, of those of `_type` if it is empty, or of all (`*`) of a compartment.
+
+    `results` are the parameters that say how matches are given, `compartment` the address of what it is about.
+    """
 
     resource_type: str
     params: Params
     results: Params = field(default_factory=list)
+    compartment: Address | None = None
 
 
 class Link(NamedTuple):
@@ -90,6 +96,109 @@ class Queries:
 
         return query()
 
+    def special(self) -> st.SearchStrategy[Query]:
+        """`_text`, `_list` and `near`, alone or with another parameter."""
+
+        @st.composite
+        def query(draw: Draw) -> Query:
+            name = draw(st.sampled_from(("_text", "_list", "near")))
+            if name == "near":
+                resource_type, value = "Location", _near(draw)
+            else:
+                resource_type = draw(st.sampled_from(self._types))
+                ids = [item["id"] for item in self._world.of_type("List")]
+                lists = draw(st.lists(st.sampled_from([*ids, "nobody"]), min_size=1, max_size=3))
+                value = _words(draw, 2) if name == "_text" else ",".join(lists)
+            params = [(name, value)]
+            if draw(st.integers(0, 3)) == 0:
+                params.append(self._clause(draw, resource_type, _KINDS, ("", "not")))
+            return Query(resource_type, params)
+
+        return query()
+
+    def filtered(self) -> st.SearchStrategy[Query]:
+        """`_filter` with and, or, not, parentheses, and references with conditions in brackets."""
+
+        @st.composite
+        def query(draw: Draw) -> Query:
+            resource_type = draw(st.sampled_from(self._types))
+            return Query(resource_type, [("_filter", self._filter(draw, resource_type, draw(st.integers(0, 3))))])
+
+        return query()
+
+    def _filter(self, draw: Draw, resource_type: str, depth: int) -> str:
+        form = draw(st.sampled_from(("and", "or", "not", "()", "link"))) if depth else "compare"
+        if form in ("not", "()"):
+            return f"{'not ' if form == 'not' else ''}({self._filter(draw, resource_type, depth - 1)})"
+        if form in ("and", "or"):
+            parts = [self._filter(draw, resource_type, depth - 1) for _ in range(2)]
+            return f" {form} ".join(parts)
+        links = [link for link in self._links if link.source == resource_type]
+        if form == "link" and links:
+            link = draw(st.sampled_from(links))
+            comparison = self._comparison(draw, link.target)
+            if (
+                self._type_of_link(draw, link.source, link.code, link.target, comparison.split(" ")[0], said=False)
+                == ""
+            ):
+                condition = self._comparison(draw, link.target)
+                same = comparison.split(" ")[0] == condition.split(" ")[0]
+                return f"{link.code}{f'[{condition}]' if same else ''}.{comparison}"
+        return self._comparison(draw, resource_type)
+
+    def _comparison(self, draw: Draw, resource_type: str) -> str:
+        code = draw(st.sampled_from([code for code in self._codes(resource_type, *_OPERATORS) if code not in _COLUMNS]))
+        parameter = self._world.parameter(resource_type, code)
+        assert parameter is not None
+        operator = draw(st.sampled_from(_OPERATORS[parameter.type]))
+        if operator == "pr":
+            return f"{code} pr {draw(st.sampled_from(('true', 'false')))}"
+        value = plain(self._value(draw, resource_type, parameter, "below" if operator == "sw" else ""))
+        if parameter.type in ("date", "number", "quantity") and value[:2] in PREFIXES:
+            value = value[2:]
+        if parameter.type == "token" and value.count("|") > 1:
+            value = "a"
+        is_bare = re.fullmatch(r"[^\s()\[\]\"\\]+", value) and draw(st.booleans())
+        return f"{code} {operator} {value if is_bare else json.dumps(value)}"
+
+    def of_types(self) -> st.SearchStrategy[Query]:
+        """Searches of several types at once, by parameters that they have in common."""
+
+        @st.composite
+        def query(draw: Draw) -> Query:
+            types = draw(st.lists(st.sampled_from(self._types), min_size=1, max_size=3, unique=True))
+            return Query("", [("_type", ",".join(types)), self._common(draw, types)])
+
+        return query()
+
+    def in_compartments(self) -> st.SearchStrategy[Query]:
+        """Searches of a type, or of all, in the compartments of the world's resources."""
+        definitions = self._world.definitions
+        about = [name for name in definitions.compartments if self._world.of_type(name)]
+
+        @st.composite
+        def query(draw: Draw) -> Query:
+            compartment = draw(st.sampled_from(about))
+            types = [name for name in self._types if definitions.compartment(compartment).params.get(name)]
+            address = compartment, draw(st.sampled_from(self._world.of_type(compartment)))["id"]
+            if draw(st.integers(0, 3)) == 0:
+                codes = ("_id", "_lastUpdated", "_profile", "_security", "_source", "_tag")
+                return Query("*", draw(st.sampled_from(([], [self._common(draw, types, codes)]))), [], address)
+            resource_type = draw(st.sampled_from(types))
+            clause = self._clause(draw, resource_type, _KINDS, ("", "", "not", "missing"))
+            return Query(resource_type, draw(st.sampled_from(([], [clause]))), [], address)
+
+        return query()
+
+    def _common(self, draw: Draw, types: Sequence[str], codes: Sequence[str] = ()) -> tuple[str, str]:
+        """A parameter that means the same for all of these types, with values of one of them."""
+        first, *others = (self.supported[name] for name in types)
+        common = {code: kind for code, kind in first.items() if all(other.get(code) == kind for other in others)}
+        code = draw(
+            st.sampled_from([code for code, kind in common.items() if kind in _KINDS and code in (codes or common)])
+        )
+        return self._clause(draw, draw(st.sampled_from(types)), (common[code],), ("", "not", "missing"), code)
+
     def chained(self) -> st.SearchStrategy[Query]:
         """Chains of one to three references, perhaps with a `_has` at the end."""
         return self._linked(self._chain)
@@ -107,8 +216,13 @@ class Queries:
             codes = [
                 code
                 for code, kind in self.supported[resource_type].items()
-                if kind not in ("composite", "special") and code not in _UNSORTED
+                if kind in _ORDERED and code not in ("_text", "_content")
             ]
+            links = [link for link in self._links if link.source == resource_type]
+            if links and draw(st.booleans()):
+                link = draw(st.sampled_from(links))
+                further = [code for code, kind in self.supported[link.target].items() if kind in _ORDERED]
+                codes = [f"{link.code}:{link.target}.{code}" for code in further]
             keys = [
                 draw(st.sampled_from(("", "-"))) + code
                 for code in draw(st.lists(st.sampled_from(codes), min_size=1, max_size=3, unique=True))
@@ -159,9 +273,10 @@ class Queries:
         return [code for code, kind in self.supported[resource_type].items() if kind in kinds]
 
     def _clause(
-        self, draw: Draw, resource_type: str, kinds: tuple[str, ...], modifiers: tuple[str, ...]
+        self, draw: Draw, resource_type: str, kinds: tuple[str, ...], modifiers: tuple[str, ...], code: str = ""
     ) -> tuple[str, str]:
-        code = draw(st.sampled_from(self._codes(resource_type, *kinds)))
+        """A parameter of these types and modifiers, with one or more values; that of this code, if one is given."""
+        code = code or draw(st.sampled_from(self._codes(resource_type, *kinds)))
         parameter = self._world.parameter(resource_type, code)
         assert parameter is not None
         allowed = [item for item in modifiers or ("",) if item in _MODIFIERS[parameter.type] and code not in _COLUMNS]
@@ -208,7 +323,9 @@ class Queries:
         name, value = self._end(draw, link.target, depth)
         return f"{link.code}{self._type_of_link(draw, resource_type, link.code, link.target, name)}.{name}", value
 
-    def _type_of_link(self, draw: Draw, resource_type: str, code: str, target: str, name: str) -> str:
+    def _type_of_link(
+        self, draw: Draw, resource_type: str, code: str, target: str, name: str, *, said: bool = True
+    ) -> str:
         """`:Type`, or nothing where the next parameter means the same for all types that the chain can lead to."""
         parameter = self._world.parameter(resource_type, code)
         following = re.split(r"[.:]", name)[0]
@@ -218,7 +335,11 @@ class Queries:
             if (found := self._world.parameter(other, following)) is not None
         }
         plain = ":" not in name.partition(".")[0]
-        return "" if plain and len(kinds) == 1 and following not in _VARIED and draw(st.booleans()) else f":{target}"
+        return (
+            ""
+            if plain and len(kinds) == 1 and following not in _VARIED and (not said or draw(st.booleans()))
+            else f":{target}"
+        )
 
     def _has(self, draw: Draw, resource_type: str, depth: int) -> tuple[str, str] | None:
         found = [link for link in self._links if link.target == resource_type]
@@ -237,22 +358,51 @@ class Queries:
         return self._clause(draw, resource_type, _KINDS, ("", "", "", "not", "missing"))
 
 
+_OPERATORS: Mapping[str, tuple[str, ...]] = {
+    "string": ("eq", "ne", "co", "sw", "ew", "pr"),
+    "token": ("eq", "eq", "pr"),
+    "reference": ("eq", "eq", "pr"),
+    "uri": ("eq", "sw", "pr"),
+    "date": (*PREFIXES, "po", "pr"),
+    "number": (*PREFIXES, "pr"),
+    "quantity": (*PREFIXES, "pr"),
+}
 _KINDS = ("string", "token", "reference", "date", "number", "quantity", "uri", "composite")
 _MODIFIERS: Mapping[str, tuple[str, ...]] = {
-    "string": ("", "exact", "contains", "missing"),
-    "token": ("", "not", "missing"),
+    "string": ("", "exact", "contains", "text", "missing"),
+    "token": ("", "not", "text", "of-type", "missing"),
     "reference": ("", "identifier", "[type]", "missing"),
     "date": ("", "missing"),
     "number": ("", "missing"),
     "quantity": ("", "missing"),
-    "uri": ("", "missing"),
+    "uri": ("", "above", "below", "missing"),
     "composite": ("",),
 }
-# Computed, so that the server gives them no order.
-_UNSORTED = ("deceased",)
+_ORDERED = ("string", "token", "reference", "date", "number", "quantity", "uri")
 _COLUMNS = ("_id", "_lastUpdated")
 # Parameters whose values of one type make no sense for another.
 _VARIED = ("_id", "_has")
+
+
+def _near(draw: Draw) -> str:
+    latitude, longitude = draw(st.sampled_from(PLACES))
+    # None of these distances is just that of two places, where rounding would decide.
+    distance, unit = draw(st.sampled_from((("3", "km"), ("60", "km"), ("500", "m"), ("2", "[mi_i]"), ("7000", "km"))))
+    return f"{latitude}|{longitude}|{distance}|{unit}"
+
+
+def _words(draw: Draw, depth: int) -> str:
+    """A query of words."""
+    form = draw(st.sampled_from(("and", "or", " ", "not", "()"))) if depth else "word"
+    if form == "word":
+        word = draw(
+            st.sampled_from(("bone", "BONES", "bon*", "liver", "metastases", '"of the liver"', "nothing", "x-ray"))
+        )
+        return str(word)
+    if form in ("not", "()"):
+        inner = _words(draw, depth - 1)
+        return f"not ({inner})" if form == "not" else f"({inner})"
+    return f" {form} ".join((_words(draw, depth - 1), _words(draw, depth - 1)))
 
 
 def _string(draw: Draw, value: Any, parameter: SearchParameter, modifier: str) -> str:
@@ -269,6 +419,19 @@ def _string(draw: Draw, value: Any, parameter: SearchParameter, modifier: str) -
 
 
 def _token(draw: Draw, value: Any, parameter: SearchParameter, modifier: str) -> str:
+    if modifier == "text":
+        texts = [text for text in [*said(value), *WORDS] if words(text)]
+        text = draw(st.sampled_from([*texts[: len(list(said(value)))] * len(WORDS), *texts]))
+        return escaped(text[: draw(st.integers(1, len(text)))] if words(text[:1]) else text)
+    if modifier == "of-type":
+        kind = value.get("type", {}).get("coding", []) if isinstance(value, dict) else []
+        coding = draw(st.sampled_from([*kind * 4, {"system": SYSTEMS[0], "code": "a"}]))
+        parts = (
+            coding.get("system", SYSTEMS[0]),
+            coding["code"],
+            value.get("value", "a") if isinstance(value, dict) else "a",
+        )
+        return "|".join(map(escaped, parts))
     found = list(tokens(value, {}))
     system, code = draw(st.sampled_from([*found * 4, (draw(st.sampled_from(SYSTEMS)), draw(st.sampled_from(CODES)))]))
     form = draw(st.sampled_from(("code", "code", "both", "none", "system", "upper")))
@@ -327,7 +490,12 @@ def _quantity(draw: Draw, value: Any, parameter: SearchParameter, modifier: str)
 
 def _uri(draw: Draw, value: Any, parameter: SearchParameter, modifier: str) -> str:
     pool = draw(st.sampled_from(URIS)) + draw(st.sampled_from(VERSIONS))
-    return escaped(draw(st.sampled_from([str(value), pool] if value is not None else [pool])))
+    uri = draw(st.sampled_from([str(value), pool] if value is not None else [pool]))
+    if modifier:
+        parts = (uri if "://" in uri else URIS[2]).split("/")
+        uri = "/".join(parts[: draw(st.integers(3, len(parts)))])
+        uri += "" if "|" in uri else draw(st.sampled_from(("", "", "/", "/more")))
+    return escaped(uri)
 
 
 _TEXTS: Mapping[str, Callable[[Draw, Any, SearchParameter, str], str]] = {

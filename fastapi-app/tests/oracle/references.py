@@ -50,7 +50,21 @@ def reference_matches(value: Any, modifier: str, asked: str, target_types: tuple
     return False
 
 
-def uri_matches(value: Any, modifier: str, asked: str) -> bool:
-    """The very URI; a canonical is found without its version too."""
+def uri_matches(value: str, modifier: str, asked: str) -> bool:
+    """The very URI, or one below or above it; a canonical is found without its version too."""
     wanted = plain(asked)
-    return isinstance(value, str) and wanted in (value, value.partition("|")[0])
+    forms = {value, value.partition("|")[0]}
+    if modifier == "below":
+        return _is_below(value, wanted)
+    if modifier == "above":
+        return any(_is_below(wanted, form) for form in forms)
+    return wanted in forms
+
+
+def _is_below(uri: str, other: str) -> bool:
+    """Whether the path of a URL starts with that of the other one; of canonicals with a version, whether that does."""
+    path, _, version = uri.partition("|")
+    other_path, _, other_version = other.partition("|")
+    if "://" not in uri or other_version:
+        return "://" in uri and path == other_path and f"{version}.".startswith(f"{other_version}.")
+    return f"{path.rstrip('/')}/".startswith(f"{other_path.rstrip('/')}/")

@@ -21,12 +21,18 @@ WORDS = (
     "Ana", "ana", "Ána", "García", "GARCIA", "García Lorca", "Garc", "O'Neil", "Straße", "Strasse", "Zoë", "100%",
     "a_b", "axb", "back\\slash", "one, two", "x|y", "x$y", "Peter", "peters", ".*", "Ångström",
 )  # fmt: skip
+TOLD = ("bone", "Bones", "liver", "Metastases", "of the liver", "metastásis", "<b>bo</b>ne", "x-ray", "a &lt; b")
 URIS = ("http://here/a", "http://here/a/b", "http://here/a/b/c", "http://here/ab", "urn:oid:1.2.3", "urn:oid:1.2.3.4")
 VERSIONS = ("", "|1", "|1.1", "|2")
 NUMBERS = (
     "0", "0.5", "0.45", "0.55", "0.54", "1", "1.0", "5", "5.0", "5.04", "5.05", "5.4", "5.40", "5.44", "5.45", "5.5",
     "99.5", "100", "100.00", "100.4", "100.5", "105", "95", "110", "-5", "1000", "5000", "0.005",
 )  # fmt: skip
+PLACES = (
+    ("42.25", "-83.69"), ("42.26", "-83.7"), ("42.5", "-83"), ("40", "-3.7"), ("0", "179.99"), ("0", "-179.99"),
+    ("89.99", "0"), ("89.99", "180"), ("-33.9", "151.2"),
+)  # fmt: skip
+"""Latitudes and longitudes: near each other, across the date line, around the pole, far away."""
 DATES = (
     "2012", "2012-12", "2012-12-31", "2013", "2013-01", "2013-01-01", "2013-01-13", "2013-01-14", "2013-01-15",
     "2013-02", "2014", "1969-12-31", "2016-02-29", "2026-01-30",
@@ -69,6 +75,8 @@ class Maker:
             for path in _paths(f"{item.expression}.{part.expression}")
         }
         made = {"resourceType": resource_type, "meta": self._meta(tags), **self._elements(resource_type, resource_type)}
+        if self._chance(0.4):
+            made["text"] = {"status": "generated", "div": self._narrative()}
         return {name: value for name, value in made.items() if value not in ([], {})}
 
     def _meta(self, tags: Sequence[dict[str, str]]) -> dict[str, Any]:
@@ -79,6 +87,12 @@ class Maker:
         if self._chance(0.3):
             meta["source"] = self.uri()
         return meta
+
+    def _narrative(self) -> str:
+        told = f" {self._pick(('and', '&amp;', '<br/>'))} ".join(
+            self._pick(TOLD) for _ in range(self._pick((1, 2, 3, 5)))
+        )
+        return f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{told}</p></div>'
 
     def _some(self, make: Callable[[], Any], chance: float) -> list[Any]:
         return [make() for _ in range(self._random.choice((1, 1, 2)))] if self._chance(chance) else []
@@ -116,6 +130,8 @@ class Maker:
         return self._pick(known) if known else None
 
     def _value(self, element: Element, type_: ElementType, path: str) -> Any:
+        if path == "Location.position":
+            return dict(zip(("latitude", "longitude"), map(Number, self._pick(PLACES)), strict=True))
         if type_.code in _STRUCTURES:
             return self._elements(element.path if type_.code == "BackboneElement" else type_.code, path) or None
         if type_.code == "Reference":
@@ -186,7 +202,8 @@ class Maker:
 
     def Coding(self) -> dict[str, str]:
         system = self._pick(SYSTEMS)
-        return {"code": self._pick(CODES)} | ({"system": system} if system else {})
+        display = {"display": self.string()} if self._chance(0.2) else {}
+        return {"code": self._pick(CODES)} | ({"system": system} if system else {}) | display
 
     def CodeableConcept(self) -> dict[str, Any]:
         return self._pick(
@@ -195,7 +212,8 @@ class Maker:
 
     def Identifier(self) -> dict[str, Any]:
         system = self._pick(SYSTEMS)
-        return {"value": self._pick(CODES)} | ({"system": system} if system else {})
+        kind = {"type": self.CodeableConcept()} if self._chance(0.4) else {}
+        return {"value": self._pick(CODES)} | ({"system": system} if system else {}) | kind
 
     def ContactPoint(self) -> dict[str, str]:
         return {"system": self._pick(("phone", "email")), "value": self._pick(("555 1234", "ana@here.org"))}

@@ -6,10 +6,13 @@ from typing import Any
 
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 
+from .filters import filter_predicate
+from .narratives import narrative_words, text_holds
+from .positions import near_matches
 from .quantities import measures, quantity_matches
 from .references import reference_matches, targets, uri_matches
 from .spans import asked_number, asked_time, between, compare, point, time_span
-from .texts import plain, split, string_matches, token_matches, tokens
+from .texts import is_of_type, plain, split, string_matches, text_matches, token_matches, tokens
 from .world import Address, Resource, World
 
 
@@ -19,16 +22,28 @@ class Oracle:
     def __init__(self, world: World, now: datetime, zone: tzinfo = UTC):
         self.world = world
         self.now = now
-        self._zone = zone
+        self.zone = zone
         self._targets: dict[tuple[Address, str], list[Address | str]] = {}
 
-    def matches(self, resource_type: str, params: Sequence[tuple[str, str]]) -> list[Resource]:
-        """The resources of a type for which all parameters hold."""
+    def matches(
+        self, resource_type: str, params: Sequence[tuple[str, str]], compartment: Address | None = None
+    ) -> list[Resource]:
+        """The resources of a type for which all parameters hold; without a type those of `_type`, of `*` all."""
+        types = [*dict(params).get("_type", resource_type).split(",")]
         return [
             resource
-            for resource in self.world.of_type(resource_type)
-            if all(self.holds(resource, name, value) for name, value in params)
+            for resource in self.world.resources.values()
+            if resource["resourceType"] in types or types == ["*"]
+            if compartment is None or self._in_compartment(resource, compartment)
+            if all(self.holds(resource, name, value) for name, value in params if name != "_type")
         ]
+
+    def _in_compartment(self, resource: Resource, compartment: Address) -> bool:
+        """Whether a resource is the one that the compartment is about, or refers to it as R4 lists."""
+        listed = self.world.definitions.compartment(compartment[0]).params.get(resource["resourceType"], ())
+        return address_of(resource) == compartment or any(
+            compartment in self.targets(resource, code) for code in listed
+        )
 
     def holds(self, resource: Resource, name: str, value: str) -> bool:
         """Whether a parameter of a query is true of a resource."""
@@ -38,6 +53,15 @@ class Oracle:
                 address_of(resource) in self.targets(other, code) and self.holds(other, rest, value)
                 for other in self.world.of_type(source)
             )
+        if name == "_list":
+            lists = [self.world.resources.get(("List", id)) for id in value.split(",")]
+            return any(address_of(resource) in self.targets(found, "item") for found in lists if found is not None)
+        if name == "_filter":
+            return filter_predicate(value, self)(resource)
+        if name == "_text":
+            return text_holds(value, narrative_words(resource))
+        if name == "near":
+            return any(near_matches(resource.get("position"), item) for item in split(value, ","))
         link, dot, rest = name.partition(".")
         if dot:
             code, _, resource_type = link.partition(":")
@@ -95,6 +119,10 @@ class Oracle:
         match parameter.type:
             case "string":
                 return string_matches(value, modifier, asked)
+            case "token" if modifier == "text":
+                return text_matches(value, asked)
+            case "token" if modifier == "of-type":
+                return is_of_type(value, asked)
             case "token":
                 return token_matches(tokens(value, self.world.implied_systems(parameter)), asked)
             case "reference":
@@ -102,8 +130,8 @@ class Oracle:
             case "uri":
                 return uri_matches(value, modifier, asked)
             case "date":
-                found = time_span(value, self._zone)
-                return found is not None and compare(*asked_time(plain(asked), self._zone, self.now), found)
+                found = time_span(value, self.zone)
+                return found is not None and compare(*asked_time(plain(asked), self.zone, self.now), found)
             case "number":
                 found = between(value.get("low"), value.get("high")) if isinstance(value, dict) else point(value)
                 return found is not None and compare(*asked_number(plain(asked)), found)

@@ -1,5 +1,6 @@
 """Text of queries, strings and tokens. https://hl7.org/fhir/R4/search.html#escaping, #string and #token"""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -40,6 +41,11 @@ def normal(text: str) -> str:
     return " ".join("".join(letter for letter in letters if unicodedata.category(letter) != "Mn").split())
 
 
+def words(text: str) -> list[str]:
+    """The runs of letters and digits."""
+    return re.findall(r"[^\W_]+", normal(text))
+
+
 def strings(value: Any) -> Iterator[str]:
     """All texts that a string parameter sees in a value: itself, or the parts of a name or an address."""
     if isinstance(value, str):
@@ -60,7 +66,7 @@ def string_matches(value: Any, modifier: str, asked: str) -> bool:
     for text in strings(value):
         if modifier == "exact" and text == wanted:
             return True
-        if modifier == "contains" and normal(wanted) in normal(text):
+        if modifier in ("contains", "text") and normal(wanted) in normal(text):
             return True
         if modifier == "" and normal(text).startswith(normal(wanted)):
             return True
@@ -109,3 +115,30 @@ def token_matches(found: Iterable[Token], asked: str) -> bool:
 def same(found: str | None, asked: str) -> bool:
     """Whether codes are the same but for case."""
     return found is not None and found.casefold() == asked.casefold()
+
+
+def said(value: Any) -> Iterator[str]:
+    """The texts that go with a token: of the concept, of its codings, of an identifier's type."""
+    if isinstance(value, dict):
+        yield from strings([value.get("text"), value.get("display"), value.get("type", {}).get("text")])
+        for coding in value.get("coding", []):
+            yield from strings(coding.get("display"))
+
+
+def text_matches(value: Any, asked: str) -> bool:
+    """The words asked for are there side by side; the last one may go on."""
+    wanted = " " + " ".join(words(plain(asked)))
+    return any(wanted in " " + " ".join(words(text)) for text in said(value))
+
+
+def is_of_type(value: Any, asked: str) -> bool:
+    """`system|code|value` of an identifier and its type."""
+    system, code, number = map(plain, split(asked, "|"))
+    return (
+        isinstance(value, dict)
+        and same(value.get("value"), number)
+        and any(
+            coding.get("system") == system and same(coding.get("code"), code)
+            for coding in value.get("type", {}).get("coding", [])
+        )
+    )

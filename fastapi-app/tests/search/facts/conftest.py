@@ -19,7 +19,7 @@ NOW = datetime(2014, 1, 14, tzinfo=UTC)
 """The present of these tests: `ap` on dates depends on it."""
 
 _SYSTEM = "urn:test:facts"
-_NAME = re.compile(r"@([a-z0-9-]+)")
+_NAME = re.compile(r"@([a-z0-9.-]+)")
 
 
 class _Checks:
@@ -57,7 +57,9 @@ class Known:
         """The Bundle that answers `Type?name=value&…`, written without percent-encoding."""
         address, _, asked = self.ids(query).partition("?")
         params = [tuple(part.split("=", 1)) for part in asked.split("&") if part]
-        params += [("_tag", f"{_SYSTEM}|{self._tag}"), ("_count", "500")]
+        # What is contained has no tag: there, nothing else that is stored may match.
+        params += [("_tag", f"{_SYSTEM}|{self._tag}")] if "_contained" not in query else []
+        params.append(("_count", "500"))
         answer = await self.client.get(f"{address}?{urlencode(params)}")
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -71,7 +73,7 @@ class Known:
         return [
             entry["resource"]["id"].removesuffix(f"-{self._tag}")
             for entry in bundle.get("entry", [])
-            if entry["search"]["mode"] == mode
+            if entry["search"]["mode"] == mode and entry["resource"]["id"].endswith(f"-{self._tag}")
         ]
 
 

@@ -18,6 +18,11 @@ RESOURCES: dict[str, dict[str, Any]] = {
     "accent": {"resourceType": "Patient", "name": [{"family": "ána"}], "birthDate": "2014"},
     "nameless": {"resourceType": "Patient", "_birthDate": {"extension": [{"url": "http://x", "valueString": "unknown"}]}},
     "coded": _observation(method={"coding": [{"system": SYSTEM, "code": "a"}, {"system": SYSTEM, "code": "b"}]}),
+    "displayed": _observation(
+        method={"coding": [{"system": SYSTEM, "code": "d", "display": "Radio-immuno assay"}], "text": "the usual way"}
+    ),
+    "numbered": {"resourceType": "Patient", "identifier": [{"type": MRN | {"text": "Record number"}, "system": SYSTEM, "value": "7"}]},
+    "unnumbered": {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "7"}]},
     "other": _observation(method={"coding": [{"system": SYSTEM, "code": "c"}]}),
     "worded": _observation(method={"text": "a"}),
     "of-ana": _observation(subject={"reference": "Patient/@ana"}),
@@ -26,6 +31,15 @@ RESOURCES: dict[str, dict[str, Any]] = {
     "of-both": _observation(subject={"reference": "Patient/@ana", "identifier": {"system": SYSTEM, "value": "7"}}),
     "weighed": _observation(valueQuantity={"value": 5}),
     "set": {"resourceType": "ValueSet", "status": "active", "url": "http://acme.org/a"},
+    "below-a": {"resourceType": "ValueSet", "status": "active", "url": "http://acme.org/a/b"},
+    "beside-a": {"resourceType": "ValueSet", "status": "active", "url": "http://acme.org/ab"},
+    "oid": {"resourceType": "ValueSet", "status": "active", "url": "urn:oid:1.2.3"},
+    **{
+        f"profile-{version}": {
+            "resourceType": "Basic", "code": {"text": "x"}, "meta": {"profile": [f"http://acme.org/some-profile|{version}"]}
+        }
+        for version in ("1.0", "1.1", "2.0", "10")
+    },
     "nowhere": {"resourceType": "ValueSet", "status": "active"},
     "risky": {
         "resourceType": "RiskAssessment", "status": "final", "subject": {"display": "x"},
@@ -42,14 +56,23 @@ FACTS = [
     ("Patient?family:exact=Ana,ána", "ana accent", "one of them"),
     ("Patient?family:contains=nan", "banana", "anywhere, whatever accents"),
     ("Patient?family:contains=ANA", "ana banana accent", "anywhere, whatever case"),
-    ("Patient?family:missing=true", "nameless", "no family name"),
+    ("Patient?family:missing=true", "nameless numbered unnumbered", "no family name"),
     ("Patient?family:missing=false", "ana banana accent", "one at least"),
     # token
     ("Observation?method=a", "coded", "one of the codings"),
-    ("Observation?method:not=a", "other worded of-ana of-device of-number of-both weighed", "R4: also what has no value"),
-    ("Observation?method:not=a,c", "worded of-ana of-device of-number of-both weighed", "none of them: the negation applies to the set"),
-    ("Observation?method:not=b&method:missing=false", "other worded", "of those that have a value"),
-    ("Observation?method:missing=false", "coded other worded", "a text is a value"),
+    ("Observation?method:not=a", "other worded displayed of-ana of-device of-number of-both weighed", "R4: also what has no value"),
+    ("Observation?method:not=a,c", "worded displayed of-ana of-device of-number of-both weighed", "none of them: the negation applies to the set"),
+    ("Observation?method:not=b&method:missing=false", "other worded displayed", "of those that have a value"),
+    ("Observation?method:missing=false", "coded other worded displayed", "a text is a value"),
+    ("Observation?method:text=usual", "displayed", "R4: CodeableConcept.text"),
+    ("Observation?method:text=radio immuno", "displayed", "R4: Coding.display, in whichever case"),
+    ("Observation?method:text=immuno ass", "displayed", "partial: words of it, the last of which goes on"),
+    ("Observation?method:text=mmuno", "", "not from the middle of a word"),
+    ("Observation?method:text=d", "", "the code is no text"),
+    ("Patient?identifier:text=record", "numbered", "R4: Identifier.type.text"),
+    ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|7", "numbered", "system, code and value"),
+    ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|8", "", "another value"),
+    ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|DL|7", "", "another type"),
     # reference
     ("Observation?subject=@ana", "of-ana of-device of-both", "an id of any type that subject can refer to"),
     ("Observation?subject:Patient=@ana", "of-ana of-both", "an id of this type"),
@@ -59,13 +82,18 @@ FACTS = [
     ("Observation?subject:identifier=8", "", "another identifier"),
     ("Observation?subject:missing=false", "of-ana of-device of-number of-both", "any reference"),
     # date, number, quantity, uri
-    ("Patient?birthdate:missing=true", "banana nameless", "R4: 'present with extensions but no @value' is missing"),
+    ("Patient?birthdate:missing=true", "banana nameless numbered unnumbered", "R4: 'present with extensions but no @value' is missing"),
     ("Patient?birthdate:missing=false", "ana accent", "a value"),
     ("RiskAssessment?probability:missing=true", "riskless", "no number"),
     ("RiskAssessment?probability:missing=false", "risky", "a number"),
     ("Observation?value-quantity:missing=false", "weighed", "a quantity"),
     ("ValueSet?url:missing=true", "nowhere", "no URL"),
-    ("ValueSet?url:missing=false", "set", "a URL"),
+    ("ValueSet?url:missing=false", "set below-a beside-a oid", "a URL"),
+    ("ValueSet?url:below=http://acme.org/a", "set below-a", "the URL and those below it in its path"),
+    ("ValueSet?url:below=http://acme.org", "set below-a beside-a", "the URL and those below it in its path"),
+    ("ValueSet?url:above=http://acme.org/a/b/c", "set below-a", "those that it is below of"),
+    ("Basic?_profile:below=http://acme.org/some-profile", "profile-1.0 profile-1.1 profile-2.0 profile-10", "R4: all versions of a canonical"),
+    ("Basic?_profile:below=http://acme.org/some-profile|1", "profile-1.0 profile-1.1", "R4: matches the first two"),
 ]  # fmt: skip
 
 ALLOWED = {

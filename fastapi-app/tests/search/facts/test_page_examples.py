@@ -391,6 +391,8 @@ EXAMPLES = [
     ("Patient?given:exact=Eve", "eve", "not 'eve' or 'EVE'"),
     # 3.1.1.4.9 uri
     (f"ValueSet?url={ACME}/ValueSet/123", "vs-123", "the exact URL"),
+    (f"ValueSet?url:below={ACME}/", "vs-123 vs-124 vs-124-125 vs-124-slash-125 vs-1234 vs-version", "a URL that starts with it"),
+    (f"ValueSet?url:above={ACME}/ValueSet/123/_history/5", "vs-123 vs-version", "the specified URL, and above it .../ValueSet/123"),
     ("ValueSet?url=urn:oid:1.2.3.4.5", "vs-oid", "an OID"),
     # 3.1.1.4.10 token
     ("Patient?identifier=http://acme.org/patient|2345", "eve", "the value in the system"),
@@ -401,10 +403,16 @@ EXAMPLES = [
     ("Patient?active=true", "eve", "not inactive, nor unknown"),
     ("Condition?code=http://acme.org/conditions/codes|ha125", "ha125", "the code in the code system"),
     ("Condition?code=ha125", "ha125 other-ha125", "whatever the code system"),
+    ("Condition?code:text=headache", "ha125 displayed", "'either in the text, or a display'"),
+    ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053", "severine", "the Medical Record Number"),
     ("DocumentReference?contenttype=text/xml", "xml", "'will miss documents with text/xml; charset=UTF-8'"),
     # 3.1.1.4.11 quantity
+    (f"Observation?value-quantity=5.4|{UCUM}|mg", f"{OF_5_4_MG} g-0-0054 g-0-005405", "5.4 (±0.05) mg, 'and potentially canonical'"),
+    (f"Observation?value-quantity=5.40e-3|{UCUM}|g", "mg-5-4 g-0-0054", "0.0054 (±0.000005) g"),
     ("Observation?value-quantity=5.4||mg", f"{OF_5_4_MG} said-mg", "the code or the stated human unit is mg"),
     ("Observation?value-quantity=5.4", f"{OF_5_4_MG} said-mg bare-5-4 g-5-4", "irrespective of the unit"),
+    (f"Observation?value-quantity=le5.4|{UCUM}|mg", "mg-4-85 mg-4-86 mg-5-34 mg-5-35 mg-5-4 g-0-0054", "less than or 5.4 mg exactly"),
+    (f"Observation?value-quantity=ap5.4|{UCUM}|mg", f"mg-4-86 mg-5-34 {OF_5_4_MG} mg-5-45 mg-5-94 g-0-0054 g-0-005405", "'within 10% of the value'"),
     # 3.1.1.4.12 reference
     ("Observation?subject=Patient/@eve", "of-eve of-eve-absolute", "the absolute form of the same reference too"),
     ("Observation?subject=http://test/fhir/Patient/@eve", "of-eve of-eve-absolute", "'will also match both references'"),
@@ -412,6 +420,8 @@ EXAMPLES = [
     ("Observation?patient=@eve", "of-eve of-eve-absolute", "'no need to specify :Patient'"),
     (f"Observation?subject:identifier={ACME}/identifier/mrn|123456", "of-mrn", "by a particular MRN"),
     # 3.1.1.4.14 hierarchies
+    ("Procedure?location:below=@building", "in-building in-room", "'and locations that are part of it'"),
+    ("MedicationAdministration?context:above=@visit", "in-stay in-visit", "'or during any parent encounter'"),
     # 3.1.1.4.15 chains
     ("DiagnosticReport?subject.name=peter", "report-on-peter", "a subject whose name includes 'peter'"),
     ("DiagnosticReport?subject:Patient.name=peter", "report-on-peter", "a subject that is a patient"),
@@ -441,13 +451,19 @@ EXAMPLES = [
     (f"ValueSet?url={ACME}/ValueSet/123,{ACME}/ValueSet/124,125", "vs-123 vs-124", "three values"),
     (rf"ValueSet?url={ACME}/ValueSet/123,{ACME}/ValueSet/124\,125", "vs-123 vs-124-125", "two values"),
     # 3.1.1.4.20 text
+    ("Condition?_text=(bone OR liver) and metastases", "bone liver", "metastases and either bone or liver in the narrative"),
     # 3.1.1.4.22 lists
+    ("Patient?_list=@list", "eve peter", "referenced from the list"),
+    ("Patient?_list=@list&gender=female", "eve", "the female patients of the list"),
     # 3.1.1.4.23 _filter
     (f"Observation?code={LOINC}|1234-5&subject:Patient.name=peter", "of-peter", "the same without _filter"),
+    (f'Observation?_filter=code eq {LOINC}|1234-5 and subject.name co "peter"', "of-peter", "the same with _filter"),
     # 3.1.1.4.24 _type
     ("?_type=Observation,Condition&_id=@a,@ha125,@eve", "a ha125", "of these types only"),
     # 3.1.1.5.5 contained
     ("Medication?ingredient-code=abc", "of-abc", "'will not include the contained Medication'"),
+    ("Medication?ingredient-code=http://acme.com./medications|abc&_contained=true", "with-contained", "only contained resources, in their containers"),
+    ("Medication?ingredient-code=http://acme.com./medications|abc,def&_contained=both", "with-contained of-def", "both contained and normal resources"),
 ]  # fmt: skip
 
 
