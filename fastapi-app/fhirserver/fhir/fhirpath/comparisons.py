@@ -97,9 +97,8 @@ def is_equivalent(left: Selection, right: Selection, system: TypeSystem, place: 
 
 def is_not_equivalent(left: Selection, right: Selection, system: TypeSystem, place: Place) -> Selection:
     """`!~`"""
-    same = is_equivalent(left, right, system, place).found, is_equivalent(left, right, system, place).one
-    test = same[1] or _nothing
-    return boolean(lambda item, env: not test(item, env))
+    same = is_equivalent(left, right, system, place).one or _nothing
+    return boolean(lambda item, env: not same(item, env))
 
 
 def _ordering(decide: Callable[[int], bool]) -> Callable[[Selection, Selection, TypeSystem, Place], Selection]:

@@ -12,7 +12,7 @@ from fhirserver.fhir.fhirpath.environment import Environment
 from fhirserver.fhir.fhirpath.errors import FhirPathError, Place
 from fhirserver.fhir.fhirpath.functions import FUNCTIONS
 from fhirserver.fhir.fhirpath.functions.subsetting import at
-from fhirserver.fhir.fhirpath.invocation import Invocation, Scope
+from fhirserver.fhir.fhirpath.invocation import Invocation, Scope, mentions
 from fhirserver.fhir.fhirpath.members import member
 from fhirserver.fhir.fhirpath.operators import OPERATORS
 from fhirserver.fhir.fhirpath.quantities import literal_quantity
@@ -51,6 +51,8 @@ class Compiler:
             raise FhirPathError("the expression has too many parts", self._place(node))
         compiled = self._compile(node, scope)
         if scope.is_looped and compiled.constant is None and _is_costly(node) and _is_independent(node):
+            if mentions(node, "$index") or mentions(node, "$total"):
+                return compiled
             return _remembered(compiled, self._keys.setdefault(node, object()))
         return compiled
 

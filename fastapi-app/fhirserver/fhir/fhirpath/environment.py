@@ -35,6 +35,7 @@ class Environment:
     - `conforms_to(value, url)`: whether something conforms to a profile; None if the profile is not known.
     - `html_checks(text)`: whether XHTML is what R4 allows in narratives.
     - `in_slice(value, profile, slice name)`: for slice().
+    What these call may evaluate other expressions, but in an environment of its own.
     - `max_steps` bounds the work of one evaluation; `expired` is asked now and then and ends it by saying True.
     """
 

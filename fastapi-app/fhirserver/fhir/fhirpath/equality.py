@@ -11,6 +11,8 @@ from fhirserver.fhir.fhirpath import quantities, temporal
 from fhirserver.fhir.fhirpath.quantities import Quantity, numbers_equivalent
 from fhirserver.fhir.fhirpath.temporal import Temporal
 
+_QUANTITY = frozenset({"id", "extension", "value", "_value", "comparator", "unit", "system", "code"})
+
 
 class NotComparable(TypeError):
     """Two values that have no order."""
@@ -97,7 +99,14 @@ def order(left: Any, right: Any) -> Any:
             return quantities.compare(*pair)
     elif is_number(left) and is_number(right):
         return (left > right) - (left < right)
+    if all(value.__class__ is Quantity or _is_unknown_quantity(value) for value in (left, right)):
+        return None
     raise NotComparable
+
+
+def _is_unknown_quantity(value: Any) -> bool:
+    """Whether this is a FHIR Quantity that no number is known of: it has a comparator, or no value."""
+    return value.__class__ is dict and _QUANTITY.issuperset(value)
 
 
 def is_number(value: Any) -> bool:

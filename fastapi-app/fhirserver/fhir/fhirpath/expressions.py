@@ -2,30 +2,17 @@
 
 from typing import Any
 
-from fhirserver.fhir.datatypes import ucum
 from fhirserver.fhir.definitions import Definitions
-from fhirserver.fhir.fhirpath import nodes, selection
+from fhirserver.fhir.fhirpath import selection
 from fhirserver.fhir.fhirpath.compiler import Compiler
 from fhirserver.fhir.fhirpath.environment import Environment
 from fhirserver.fhir.fhirpath.errors import FhirPathError, Place
 from fhirserver.fhir.fhirpath.invocation import Scope
-from fhirserver.fhir.fhirpath.nodes import raw, type_of
+from fhirserver.fhir.fhirpath.nodes import raw
 from fhirserver.fhir.fhirpath.parser import parse
-from fhirserver.fhir.fhirpath.quantities import Quantity, ucum_code
+from fhirserver.fhir.fhirpath.results import fhir_type, typed_values
 from fhirserver.fhir.fhirpath.selection import Selection
-from fhirserver.fhir.fhirpath.temporal import Temporal
 from fhirserver.fhir.fhirpath.type_system import TypeSystem, type_system
-
-_FHIR_TYPES = {
-    nodes.BOOLEAN: "boolean",
-    nodes.STRING: "string",
-    nodes.INTEGER: "integer",
-    nodes.DECIMAL: "decimal",
-    nodes.DATE: "date",
-    nodes.DATETIME: "dateTime",
-    nodes.TIME: "time",
-    nodes.QUANTITY: "Quantity",
-}
 
 
 class Compiled:
@@ -37,7 +24,7 @@ class Compiled:
 
     def __init__(self, text: str, selected: Selection, system: TypeSystem):
         self.text = text
-        self.types = None if selected.types is None else tuple(sorted({_FHIR_TYPES.get(t, t) for t in selected.types}))
+        self.types = None if selected.types is None else tuple(sorted(set(map(fhir_type, selected.types))))
         self._many = selected.many
         self._type_name = selected.type_name
         self._truth = selection.truth(selected, system, Place(text, 0))
@@ -52,15 +39,7 @@ class Compiled:
 
     def typed(self, node: Any, env: Environment | None = None) -> list[tuple[str, Any]]:
         """(FHIR type, JSON) of each result; primitives without a value are left out. Raises FhirPathError."""
-        name = self._type_name
-        found = []
-        for item in self._items(node, env):
-            value = raw(item)
-            if value is not None:
-                type_name = name or type_of(item)
-                known = _FHIR_TYPES.get(type_name)
-                found.append((type_name, value) if known is None else (known, _json(value)))
-        return found
+        return typed_values(self._items(node, env), self._type_name)
 
     def test(self, node: Any, env: Environment | None = None) -> bool | None:
         """The result as a condition: a single boolean, or true for any other single item; None if it is empty.
@@ -117,12 +96,3 @@ def _too_deep() -> FhirPathError:
 def _raw_or_extensions(item: Any) -> Any:
     value = raw(item)
     return item.partner if value is None else value
-
-
-def _json(value: Any) -> Any:
-    """A System value as FHIR's JSON has it."""
-    if value.__class__ is Temporal:
-        return str(value)
-    if value.__class__ is Quantity:
-        return {"value": value.value, "system": ucum.SYSTEM, "code": ucum_code(value)}
-    return value

@@ -228,11 +228,16 @@ def _of_several(source: Selection, name: str, system: TypeSystem) -> Selection |
     types: Types = None
     is_list = True
     if source.types is not None:
-        properties = [known for type_name in source.types for known in system.members(type_name).get(name, ())]
-        if not properties:
+        found_types: set[str] = set()
+        is_list = False
+        for type_name in source.types:
+            for known in system.members(type_name).get(name, ()):
+                is_value = name == "value" and system.is_primitive(type_name)
+                found_types.add(system.system_type(type_name) if is_value else known.type_name)
+                is_list = is_list or known.is_list
+        if not found_types:
             return None if source.types else EMPTY
-        types = system.types(*(known.type_name for known in properties))
-        is_list = any(known.is_list for known in properties)
+        types = system.types(*found_types)
     read = _typed_reader(name, types is None or len(types) != 1, system)
     if source.one is not None and not is_list:
         get = source.one
@@ -262,6 +267,11 @@ def _typed_reader(name: str, tagged: bool, system: TypeSystem) -> Callable[[Any,
     def read(item: Any, into: list[Any]) -> None:
         value = item
         if item.__class__ is Node:
+            if name == "value" and system.is_primitive(item.type_name):
+                converted = system.system_value(item)
+                if converted is not None:
+                    into.append(converted)
+                return
             value = item.value if item.value.__class__ is dict else item.partner
         if value.__class__ is not dict:
             return

@@ -214,9 +214,10 @@ def _compare_without_zone(left: Temporal, right: Temporal) -> int | None:
         return None if reversed_ is None else -reversed_
     try:
         instant, local = _whole_minutes(_in_utc(left)), _whole_minutes(right)
-        if instant < local - _LATEST_OFFSET:
+        unsure = timedelta(hours=1) if 4 in (len(left.fields), len(right.fields)) else timedelta(minutes=1)
+        if instant < local - _LATEST_OFFSET - unsure:
             return -1
-        return 1 if instant > local + _EARLIEST_OFFSET + timedelta(hours=1) else None
+        return 1 if instant > local + _EARLIEST_OFFSET + unsure else None
     except OverflowError:
         return None
 

@@ -88,7 +88,7 @@ class TypeSystem:
 
     def has_members(self, name: str) -> bool:
         """Whether it is a FHIR type whose elements are known."""
-        return not name.startswith("System.") and name.partition(".")[0] in self._names
+        return name in self._names or bool(self.properties(name))
 
     def members(self, type_name: str) -> Mapping[str, tuple[Property, ...]]:
         """The JSON properties by the name of their element: one, or one for each type of a choice."""

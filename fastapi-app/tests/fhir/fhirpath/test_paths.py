@@ -167,18 +167,36 @@ def test_json_path(definitions: Definitions, expression: str, resource_type: str
 
 
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "selected"),
     [
-        "Patient.name.given + 'x'.length()",
-        "-Patient.multipleBirth",
-        "Patient.name.select(given)",
-        "Patient.name.where(given.count() > 1)",
-        "Patient.name.where(use = {})",
-        "Patient.name[use]",
-        "%resource.id",
-        "'constant'",
+        ("Patient.name.family + 'x'", [("string", "Bergx")]),
+        ("-Patient.multipleBirth", [("integer", -2)]),  # the type comes from the value
+        ("Patient.name.select(given)", [("string", "Anna"), ("string", "Bea"), ("string", "Nan")]),
+        ("Patient.name.where(given.count() > 1).family", [("string", "Berg")]),
+        ("Patient.name.where(use = {}).family", []),
+        ("Patient.name[1 - 1].family", [("string", "Berg")]),
+        ("%resource.id", [("id", "p")]),
+        ("'constant'", [("string", "constant")]),
+        ("Patient.generalPractitioner.resolve().ofType(Organization).id", [("id", "2")]),  # what the text tells
+        ("Patient.descendants().ofType(ContactPoint).value.where($this.length() > 1)", [("string", "a@b")]),
+        ("(Patient.deceased | Patient.active).where($this is boolean)", [("boolean", True)]),
+        ("Patient.birthDate + 1 year", []),
+        ("5.4 'mg'", [("Quantity", {"value": Number("5.4"), "system": "http://unitsofmeasure.org", "code": "mg"})]),
     ],
 )
-def test_what_is_not_known_is_refused(definitions: Definitions, expression: str) -> None:
-    with pytest.raises(FhirPathError, match="not known"):
+def test_what_is_computed(definitions: Definitions, expression: str, selected: list[tuple[str, Any]]) -> None:
+    assert select(definitions, expression) == selected
+    assert {branch.json_path for branch in compile_paths(expression, "Patient", definitions)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("Patient.nmae", "Patient has no element 'nmae'"),
+        ("Patient.name.foo()", "there is no function foo"),
+        ("Patient.name.where(", "unexpected: the end"),
+    ],
+)
+def test_what_is_wrong_is_refused(definitions: Definitions, expression: str, message: str) -> None:
+    with pytest.raises(FhirPathError, match=message):
         compile_paths(expression, "Patient", definitions)

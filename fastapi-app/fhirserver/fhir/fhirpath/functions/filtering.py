@@ -5,6 +5,7 @@ from typing import Any
 from fhirserver.fhir.fhirpath.casts import of_type
 from fhirserver.fhir.fhirpath.environment import Environment
 from fhirserver.fhir.fhirpath.equality import Distinct
+from fhirserver.fhir.fhirpath.errors import FhirPathError
 from fhirserver.fhir.fhirpath.invocation import Function, Invocation
 from fhirserver.fhir.fhirpath.selection import Selection, aligned, several, single, with_types
 
@@ -66,9 +67,12 @@ def _select(call: Invocation) -> Selection:
 def _repeat(call: Invocation) -> Selection:
     """The projection, then that of what it gave, until nothing new comes."""
     source, first = call.source, call.inner(0)
-    again = call.inner(0, first.types)
     types = first.types
-    if types is None or again.types is None or not again.types <= types:
+    try:
+        again = call.inner(0, types)
+    except FhirPathError:
+        again = None  # what it gives has not the elements that it asks for
+    if types is None or again is None or again.types is None or not again.types <= types:
         # What is selected from the results is of yet other types.
         first = again = with_types(call.inner(0, None), call.system)
         source, types = with_types(source, call.system), None

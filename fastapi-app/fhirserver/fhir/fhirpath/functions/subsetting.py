@@ -7,7 +7,7 @@ from fhirserver.fhir.fhirpath import selection
 from fhirserver.fhir.fhirpath.environment import Environment
 from fhirserver.fhir.fhirpath.equality import Distinct
 from fhirserver.fhir.fhirpath.invocation import Function, Invocation
-from fhirserver.fhir.fhirpath.selection import Selection, several, single
+from fhirserver.fhir.fhirpath.selection import EMPTY, Selection, several, single
 
 
 def _single(call: Invocation) -> Selection:
@@ -30,14 +30,15 @@ def _at(position: int) -> Callable[[Invocation], Selection]:
 
     def build(call: Invocation) -> Selection:
         _check_order(call)
-        source = call.source
-        return source if source.one is not None else at(source, position)
+        return at(call.source, position)
 
     return build
 
 
 def at(source: Selection, position: int) -> Selection:
     """The item at a place (-1: the last)."""
+    if source.one is not None:
+        return source if position in (0, -1) else EMPTY
     many = source.many
 
     def one(item: Any, env: Environment) -> Any:
