@@ -153,18 +153,7 @@ def values(selection: Selection, system: TypeSystem) -> Selection:
 
 def value(selection: Selection, system: TypeSystem, place: Place) -> One:
     """The System value of a selection that must have at most one item; a closure that raises FhirPathError if not."""
-    found = values(selection, system)
-    if found.one is not None:
-        return found.one
-    many = found.many
-
-    def only(item: Any, env: Environment) -> Any:
-        items = many(item, env)
-        if len(items) > 1:
-            raise FhirPathError(f"a single item was expected, there are {len(items)}", place)
-        return items[0] if items else None
-
-    return only
+    return _only(values(selection, system), place)
 
 
 def truth(selection: Selection, system: TypeSystem, place: Place) -> One:
@@ -179,13 +168,33 @@ def truth(selection: Selection, system: TypeSystem, place: Place) -> One:
     if never_boolean and selection.one is not None:
         found = selection.found
         return lambda item, env: True if found(item, env) else None
-    only = value(selection, system, place)
+    only, convert = _only(selection, place), system.converter(selection.types)
 
     def is_true(item: Any, env: Environment) -> Any:
-        result = only(item, env)
-        return result if result is None or result.__class__ is bool else True
+        found = only(item, env)
+        if found is None:
+            return None
+        result = convert(found)
+        if result.__class__ is bool:
+            return result
+        # A primitive without a value: a boolean that isn't known, or something that is there.
+        return None if result is None and found.type_name == "boolean" else True
 
     return is_true
+
+
+def _only(selection: Selection, place: Place) -> One:
+    if selection.one is not None:
+        return selection.one
+    many = selection.many
+
+    def only(item: Any, env: Environment) -> Any:
+        items = many(item, env)
+        if len(items) > 1:
+            raise FhirPathError(f"a single item was expected, there are {len(items)}", place)
+        return items[0] if items else None
+
+    return only
 
 
 def _node(item: Any, type_name: str) -> Any:

@@ -7,7 +7,7 @@ from fhirserver.fhir.fhirpath.environment import Environment
 from fhirserver.fhir.fhirpath.equality import Distinct
 from fhirserver.fhir.fhirpath.errors import FhirPathError
 from fhirserver.fhir.fhirpath.invocation import Function, Invocation
-from fhirserver.fhir.fhirpath.selection import Selection, aligned, several, single, with_types
+from fhirserver.fhir.fhirpath.selection import Selection, several, single, with_types
 
 
 def _where(call: Invocation) -> Selection:
@@ -97,10 +97,8 @@ def _of_type(call: Invocation) -> Selection:
 def _aggregate(call: Invocation) -> Selection:
     """`$total` may be of any type, so the results are taken to be, too."""
     items, loop = call.source.many, call.loop(0)
-    inside = call.inner(0)
-    start = call.argument(1) if len(call.arguments) > 1 else None
-    _, parts = aligned(call.system, inside, *([] if start is None else [start]))
-    step, first = parts[0].many, (parts[1].many if start is not None else _nothing)
+    step = with_types(call.inner(0), call.system).many
+    first = with_types(call.argument(1), call.system).many if len(call.arguments) > 1 else _nothing
 
     def aggregated(item: Any, env: Environment) -> list[Any]:
         before = env.total
