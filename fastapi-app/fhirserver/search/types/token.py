@@ -1,8 +1,13 @@
 """https://hl7.org/fhir/R4/search.html#token"""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.definitions.elements import Binding
+from fhirserver.fhir.definitions.search_parameters import SearchParameter
+from fhirserver.fhir.fhirpath.paths import Branch, compile_paths
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.query.tree import CodedMatch, KeyMatch, Node, Not, TextMatch, disjunction
@@ -11,6 +16,7 @@ from fhirserver.search.words import words_of
 
 MODIFIERS = ("not", "text", "in", "not-in", "above", "below", "of-type")
 
+_MIME_TYPES = "http://hl7.org/fhir/ValueSet/mimetypes"
 _PLAIN = frozenset({"code", "string", "id", "uri", "url", "canonical", "oid", "uuid", "markdown"})
 
 
@@ -45,7 +51,10 @@ def indexer(source: Source) -> Index | None:
         case "boolean":
             return lambda value, entry: add_token(keys, None, "true" if value is True else "false", entry)
         case name if name in _PLAIN:
-            systems = _implied_systems(source)
+            binding = _binding(source.branch, source.definitions)
+            if binding is not None and binding.value_set == _MIME_TYPES:
+                return lambda value, entry: _mime_type(keys, value, entry)
+            systems = _implied_systems(binding, source.definitions)
             if not systems:
                 return lambda value, entry: add_token(keys, None, value, entry)
 
@@ -78,24 +87,46 @@ def _text(keys: ParameterKeys, text: Any, entry: EntryBuilder) -> None:
         entry.texts[f"{keys.name}= {' '.join(words_of(text))}"] = None
 
 
-def _implied_systems(source: Source) -> Mapping[str, str]:
+def _mime_type(keys: ParameterKeys, value: Any, entry: EntryBuilder) -> None:
+    add_token(keys, None, value, entry)
+    if isinstance(value, str):
+        entry.keys.add(keys.under(_without_parameters(value)))
+
+
+def _without_parameters(mime_type: str) -> str:
+    """`text/xml` of `Text/XML; charset=UTF-8`."""
+    return mime_type.partition(";")[0].strip().casefold()
+
+
+def _binding(branch: Branch, definitions: Definitions) -> Binding | None:
+    """What the element that a branch selects is bound to, if it has to be."""
+    if branch.element_path is None:
+        return None
+    parent, _, name = branch.element_path.rpartition(".")
+    binding = definitions.type(parent).elements[name.removesuffix("[x]")].binding
+    return binding if binding is not None and binding.strength == "required" else None
+
+
+def _implied_systems(binding: Binding | None, definitions: Definitions) -> Mapping[str, str]:
     """The system of each code that a required binding of the element allows."""
-    path = source.branch.element_path
-    if path is None:
-        return {}
-    parent, _, name = path.rpartition(".")
-    element = source.definitions.type(parent).elements[name.removesuffix("[x]")]
-    if element.binding is None or element.binding.strength != "required":
-        return {}
-    codes = source.definitions.value_set_codes(element.binding.value_set) or {}
+    codes = (definitions.value_set_codes(binding.value_set) if binding is not None else None) or {}
     return {code: system for system, listed in codes.items() for code in listed}
+
+
+@lru_cache(maxsize=1024)
+def _is_of_mime_types(parameter: SearchParameter, definitions: Definitions) -> bool:
+    """Whether MIME types are what the parameter is about."""
+    branches = compile_paths(parameter.expression or "", parameter.base, definitions)
+    bindings = [_binding(branch, definitions) for branch in branches]
+    return any(binding is not None and binding.value_set == _MIME_TYPES for binding in bindings)
 
 
 def parse(clause: Clause) -> Node:
     """`code`, `system|code`, `|code`, `system|`; with `:not`, all resources that none of these applies to.
 
     With other modifiers a text that goes with the code (`:text`), a value set (`:in`, `:not-in`), a code whose
-    hierarchy counts (`:above`, `:below`), or `system|code|value` of an identifier and its type (`:of-type`).
+    hierarchy counts (`:above`, `:below`; below a MIME type are those with parameters), or `system|code|value` of an
+    identifier and its type (`:of-type`).
     """
     node = disjunction(_parse_one(clause, value) for value in clause.values)
     return Not(node) if clause.modifier in ("not", "not-in") else node
@@ -107,6 +138,9 @@ def _parse_one(clause: Clause, value: str) -> Node:
             return _parse_text(clause, value)
         case "in" | "not-in":
             return coded(clause, value, "in", unescape(value))
+        case "below" if _is_of_mime_types(clause.parameter, clause.definitions):
+            key = clause.keys.under(_without_parameters(unescape(value)))
+            return KeyMatch(clause.label(value), (key,))
         case "above" | "below" as relation:
             token_key(clause, clause.keys, value)
             return coded(clause, value, relation, value)

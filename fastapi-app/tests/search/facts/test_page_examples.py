@@ -406,6 +406,7 @@ EXAMPLES = [
     ("Condition?code:text=headache", "ha125 displayed", "'either in the text, or a display'"),
     ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|446053", "severine", "the Medical Record Number"),
     ("DocumentReference?contenttype=text/xml", "xml", "'will miss documents with text/xml; charset=UTF-8'"),
+    ("DocumentReference?contenttype:below=text/xml", "xml xml-utf8", "'will find all text/xml documents'"),
     # 3.1.1.4.11 quantity
     (f"Observation?value-quantity=5.4|{UCUM}|mg", f"{OF_5_4_MG} g-0-0054 g-0-005405", "5.4 (±0.05) mg, 'and potentially canonical'"),
     (f"Observation?value-quantity=5.40e-3|{UCUM}|g", "mg-5-4 g-0-0054", "0.0054 (±0.000005) g"),
