@@ -57,7 +57,10 @@ def read_linked(name: str, value: str, resource_type: str, context: Context, dep
 def _chained(
     name: str, code: str, modifier: str, resource_type: str, context: Context, of_target: Callable[[str], Node]
 ) -> Node:
-    """A reference by a parameter to what has the tree that `of_target` gives for its type."""
+    """A reference by a parameter to what has the tree that `of_target` gives for its type.
+
+    Without a type it is read for all types that it can lead to, and has to make sense for one of them.
+    """
     parameter = _reference(name, code, resource_type, context)
     targets = (modifier,) if modifier else target_types(parameter)
     if modifier and modifier not in target_types(parameter):
@@ -67,14 +70,16 @@ def _chained(
             expression=name[:80],
         )
     linked = []
-    unknown: UnknownParameter | None = None
+    refused: InvalidRequest | None = None
     for target in targets:
         try:
             linked.append(Linked(target, of_target(target)))
-        except UnknownParameter as error:
-            unknown = error
-    if unknown is not None and not linked:
-        raise unknown
+        except InvalidRequest as error:
+            # What one type doesn't have or doesn't allow, another may. What is said of a known parameter says more.
+            if refused is None or isinstance(refused, UnknownParameter):
+                refused = error
+    if refused is not None and not linked:
+        raise refused
     link = f"{code}:{modifier}" if modifier else code
     return Chain(f"{resource_type}.{link}", ParameterKeys(resource_type, code, context.place).reference, tuple(linked))
 

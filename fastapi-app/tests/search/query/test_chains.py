@@ -25,6 +25,12 @@ PERFORMERS = ("Practitioner", "Organization", "CareTeam", "Patient", "Practition
             "x",
             "Observation.patient -> Patient(Patient.organization -> Organization(name starts 'x'))",
         ),
+        (
+            "Observation",
+            "derived-from.based-on:MedicationRequest.status",
+            "active",
+            "Observation.derived-from -> Observation(Observation.based-on:MedicationRequest -> MedicationRequest(status=active))",
+        ),
         ("Patient", "_has:Observation:patient:code", "c", "_has:Observation:patient <- Observation(code=c)"),
         (
             "Patient",
