@@ -280,6 +280,8 @@ class Queries:
         parameter = self._world.parameter(resource_type, code)
         assert parameter is not None
         allowed = [item for item in modifiers or ("",) if item in _MODIFIERS[parameter.type] and code not in _COLUMNS]
+        if not set(_HIERARCHIES) & set(parameter.target_types) and parameter.type == "reference":
+            allowed = [item for item in allowed if item not in ("above", "below")]
         modifier = draw(st.sampled_from(allowed or [""]))
         if modifier == "[type]":
             modifier = draw(st.sampled_from([name for name in TYPES if name in parameter.target_types] or [""]))
@@ -294,6 +296,12 @@ class Queries:
     def _value(self, draw: Draw, resource_type: str, parameter: SearchParameter, modifier: str) -> str:
         if parameter.code == "_id":
             return draw(st.sampled_from([item["id"] for item in self._world.of_type(resource_type)] + ["nobody"]))
+        if parameter.type == "reference" and modifier in ("above", "below"):
+            others = [
+                item for name in _HIERARCHIES if name in parameter.target_types for item in self._world.of_type(name)
+            ]
+            other = draw(st.sampled_from(others))
+            return draw(st.sampled_from(("{resourceType}/{id}", "{id}"))).format(**other)
         seen = [value for item in self._world.of_type(resource_type) for value in self._world.values(item, parameter)]
         value = draw(st.sampled_from(seen)) if seen else None
         if parameter.type == "composite":
@@ -334,11 +342,8 @@ class Queries:
             for other in (parameter.target_types if parameter is not None else ())
             if (found := self._world.parameter(other, following)) is not None
         }
-        plain = ":" not in name.partition(".")[0]
         return (
-            ""
-            if plain and len(kinds) == 1 and following not in _VARIED and (not said or draw(st.booleans()))
-            else f":{target}"
+            "" if len(kinds) == 1 and following not in _VARIED and (not said or draw(st.booleans())) else f":{target}"
         )
 
     def _has(self, draw: Draw, resource_type: str, depth: int) -> tuple[str, str] | None:
@@ -371,7 +376,7 @@ _KINDS = ("string", "token", "reference", "date", "number", "quantity", "uri", "
 _MODIFIERS: Mapping[str, tuple[str, ...]] = {
     "string": ("", "exact", "contains", "text", "missing"),
     "token": ("", "not", "text", "of-type", "missing"),
-    "reference": ("", "identifier", "[type]", "missing"),
+    "reference": ("", "identifier", "[type]", "above", "below", "missing"),
     "date": ("", "missing"),
     "number": ("", "missing"),
     "quantity": ("", "missing"),
@@ -379,6 +384,8 @@ _MODIFIERS: Mapping[str, tuple[str, ...]] = {
     "composite": ("",),
 }
 _ORDERED = ("string", "token", "reference", "date", "number", "quantity", "uri")
+# The types whose resources are part of others of the same type.
+_HIERARCHIES = ("Location", "Organization", "Encounter", "Procedure")
 _COLUMNS = ("_id", "_lastUpdated")
 # Parameters whose values of one type make no sense for another.
 _VARIED = ("_id", "_has")

@@ -10,7 +10,7 @@ from .filters import filter_predicate
 from .narratives import narrative_words, text_holds
 from .positions import near_matches
 from .quantities import measures, quantity_matches
-from .references import reference_matches, targets, uri_matches
+from .references import reference_matches, target, targets, uri_matches
 from .spans import asked_number, asked_time, between, compare, point, time_span
 from .texts import is_of_type, plain, split, string_matches, text_matches, token_matches, tokens
 from .world import Address, Resource, World
@@ -112,8 +112,34 @@ class Oracle:
     def _matches(self, resource: Resource, parameter: SearchParameter, modifier: str, asked: str) -> bool:
         if parameter.type == "composite":
             return self._composite_matches(resource, parameter, asked)
+        if parameter.type == "reference" and modifier in ("above", "below"):
+            found = self.targets(resource, parameter.code)
+            return any(address in found for address in self._hierarchy(parameter.target_types, modifier, asked))
         values = self.world.values(resource, parameter)
         return any(self._value_matches(value, parameter, modifier, asked) for value in values)
+
+    def _hierarchy(self, types: Sequence[str], relation: str, asked: str) -> set[Address]:
+        """The resources that the value may mean, and all that they are part of, or that is part of them."""
+        name, _, id = plain(asked).rpartition("/")
+        reached = {(name or other, id) for other in types if name in ("", other)}
+        while True:
+            steps = [(address_of(item), above) for item in self.world.resources.values() for above in self._parts(item)]
+            further = {
+                part if relation == "below" else whole
+                for part, whole in steps
+                if (whole if relation == "below" else part) in reached
+            }
+            if further <= reached:
+                return reached
+            reached |= further
+
+    def _parts(self, resource: Resource) -> list[Address]:
+        """What a resource is part of, of the same type."""
+        references = resource.get("partOf", [])
+        found = [
+            target(item.get("reference")) for item in (references if isinstance(references, list) else [references])
+        ]
+        return [address for address in found if isinstance(address, tuple) and address[0] == resource["resourceType"]]
 
     def _value_matches(self, value: Any, parameter: SearchParameter, modifier: str, asked: str) -> bool:
         match parameter.type:

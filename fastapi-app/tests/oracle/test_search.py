@@ -11,7 +11,7 @@ from .queries import Queries, Query
 FEATURES: dict[str, tuple[float, Callable[[Queries], st.SearchStrategy[Query]]]] = {
     "string": (0.07, lambda queries: queries.of_kind("string", "", "exact", "contains", "text")),
     "token": (0.07, lambda queries: queries.of_kind("token", "", "not", "text", "of-type")),
-    "reference": (0.05, lambda queries: queries.of_kind("reference", "", "[type]", "identifier")),
+    "reference": (0.05, lambda queries: queries.of_kind("reference", "", "[type]", "identifier", "above", "below")),
     "date": (0.1, lambda queries: queries.of_kind("date")),
     "number": (0.05, lambda queries: queries.of_kind("number")),
     "quantity": (0.1, lambda queries: queries.of_kind("quantity")),
