@@ -120,7 +120,7 @@ class Compiler:
             source = selection.this(scope.types)
             if self._system.is_type(node.name) and node.name[:1].isupper():
                 return self._type_name(source, node)
-        found = member(source, node.name, self._system)
+        found = member(source, node.name, self._system, is_strict=self._is_strict)
         if found is None:
             owners = " or ".join(sorted(source.types or ()))
             raise FhirPathError(f"{owners} has no element '{node.name}'", self._place(node))

@@ -69,7 +69,7 @@ def compile_expression(
     Without a type (or for Resource, DomainResource) nodes are resources, or Nodes, and types are looked up on the
     way. Raises FhirPathError for what is no FHIRPath, for elements that the type does not have, unknown functions and
     types. With `is_strict` also where N1 is stricter than R4's own expressions can stand: `as` on several items,
-    paths that begin with another type, first() and its like on unordered collections.
+    paths that begin with another type, `valueDateTime` for a `value`, first() and its like on unordered collections.
     """
     system = type_system(definitions)
     types = None if type_name is None else system.types(type_name)

@@ -16,15 +16,15 @@ from fhirserver.fhir.fhirpath.type_system import Property, Types, TypeSystem
 _FEW = 16  # so many items are the work of a step
 
 
-def member(source: Selection, name: str, system: TypeSystem) -> Selection | None:
+def member(source: Selection, name: str, system: TypeSystem, *, is_strict: bool = True) -> Selection | None:
     """The elements of this name; None if none of the possible types has such an element."""
     type_name = source.type_name
     if type_name is None:
-        return _of_several(source, name, system)
+        return _of_several(source, name, system, is_strict)
     if type_name == nodes.TYPE_INFO:
         return _of_type_info(source, name)
-    properties = system.members(type_name).get(name)
-    if properties is None:
+    properties = system.named_members(type_name, name, is_strict)
+    if not properties:
         return None
     if system.is_primitive(type_name):
         return _of_primitive(source, type_name, properties[0], system)
@@ -223,7 +223,7 @@ def _of_primitive(source: Selection, type_name: str, known: Property, system: Ty
     return several(system.types(known.type_name), inside)
 
 
-def _of_several(source: Selection, name: str, system: TypeSystem) -> Selection | None:
+def _of_several(source: Selection, name: str, system: TypeSystem, is_strict: bool) -> Selection | None:
     """The elements of items of which the type is only known from the item itself."""
     types: Types = None
     is_list = True
@@ -231,14 +231,14 @@ def _of_several(source: Selection, name: str, system: TypeSystem) -> Selection |
         found_types: set[str] = set()
         is_list = False
         for type_name in source.types:
-            for known in system.members(type_name).get(name, ()):
+            for known in system.named_members(type_name, name, is_strict):
                 is_value = name == "value" and system.is_primitive(type_name)
                 found_types.add(system.system_type(type_name) if is_value else known.type_name)
                 is_list = is_list or known.is_list
         if not found_types:
             return None if source.types else EMPTY
         types = system.types(*found_types)
-    read = _typed_reader(name, types is None or len(types) != 1, system)
+    read = _typed_reader(name, types is None or len(types) != 1, system, is_strict)
     if source.one is not None and not is_list:
         get = source.one
 
@@ -260,7 +260,7 @@ def _of_several(source: Selection, name: str, system: TypeSystem) -> Selection |
     return several(types, many)
 
 
-def _typed_reader(name: str, tagged: bool, system: TypeSystem) -> Callable[[Any, list[Any]], None]:
+def _typed_reader(name: str, tagged: bool, system: TypeSystem, is_strict: bool) -> Callable[[Any, list[Any]], None]:
     """Reads the elements of this name of an item, by the type it has."""
     readers: dict[str, list[Reader]] = {}
 
@@ -280,7 +280,7 @@ def _typed_reader(name: str, tagged: bool, system: TypeSystem) -> Callable[[Any,
         if found is None:
             if not system.has_members(type_name):
                 return
-            members = system.members(type_name).get(name, ())
+            members = system.named_members(type_name, name, is_strict)
             found = readers[type_name] = [reader(known, tagged) for known in members]
         for read_property in found:
             read_property(value, into)

@@ -90,6 +90,14 @@ class TypeSystem:
         """Whether it is a FHIR type whose elements are known."""
         return name in self._names or bool(self.properties(name))
 
+    def named_members(self, type_name: str, name: str, is_strict: bool) -> tuple[Property, ...]:
+        """The JSON properties of an element. Unless `is_strict`, `valueDateTime` is the `value` of that type."""
+        found = self.members(type_name).get(name, ())
+        if found or is_strict:
+            return found
+        known = self.properties(type_name).get(name)
+        return () if known is None else (known,)
+
     def members(self, type_name: str) -> Mapping[str, tuple[Property, ...]]:
         """The JSON properties by the name of their element: one, or one for each type of a choice."""
         found = self._members.get(type_name)

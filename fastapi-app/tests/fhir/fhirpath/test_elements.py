@@ -109,6 +109,8 @@ RESOURCES = {"Patient": PATIENT, "Observation": OBSERVATION, "Bundle": BUNDLE}
         ("deceased is boolean", [False]),
         ("deceased as dateTime", ["2020-05"]),
         ("deceased as boolean", []),
+        ("deceasedDateTime", ["2020-05"]),  # as published profiles have it
+        ("repeat(contact | contained).count()", [4]),
         ("deceased.ofType(dateTime) > @2020-04", [True]),
         ("(deceased as dateTime) > @2020-05-01", []),  # the precision leaves it open
         ("multipleBirth + 1", [3]),
@@ -236,7 +238,6 @@ def test_conditions_on_elements(
     [
         ("Patient", "name.givne", "HumanName has no element 'givne' (position 5 of 'name.givne')"),
         ("Patient", "nam", "Patient has no element 'nam' (position 0"),
-        ("Patient", "deceasedDateTime", "Patient has no element 'deceasedDateTime'"),  # deceased.as(dateTime)
         ("Observation", "value.family", "has no element 'family'"),
         ("Observation", "(value as Period).unit", "Period has no element 'unit'"),
         ("Patient", "name.startsWith('a')", "startsWith(): String was expected, not HumanName"),
@@ -248,6 +249,13 @@ def test_wrong_for_the_type(definitions: Definitions, type_name: str, expression
     with pytest.raises(FhirPathError) as caught:
         compile_expression(expression, type_name, definitions)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("expression", ["deceasedDateTime", "Observation.id", "children().first()"])
+def test_wrong_by_the_letter_of_the_specification(definitions: Definitions, expression: str) -> None:
+    compile_expression(expression, "Patient", definitions)
+    with pytest.raises(FhirPathError):
+        compile_expression(expression, "Patient", definitions, is_strict=True)
 
 
 @pytest.mark.parametrize(

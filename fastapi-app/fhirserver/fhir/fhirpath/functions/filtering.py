@@ -66,13 +66,15 @@ def _select(call: Invocation) -> Selection:
 
 def _repeat(call: Invocation) -> Selection:
     """The projection, then that of what it gave, until nothing new comes."""
-    source, first = call.source, call.inner(0)
-    types = first.types
+    source = call.source
     try:
-        again = call.inner(0, types)
+        first = call.inner(0)
+        types, again = first.types, call.inner(0, first.types)
     except FhirPathError:
-        again = None  # what it gives has not the elements that it asks for
-    if types is None or again is None or again.types is None or not again.types <= types:
+        # repeat(item | answer): not each item has both.
+        types = None
+        first = again = call.inner(0, None)
+    if types is None or again.types is None or not again.types <= types:
         # What is selected from the results is of yet other types.
         first = again = with_types(call.inner(0, None), call.system)
         source, types = with_types(source, call.system), None
