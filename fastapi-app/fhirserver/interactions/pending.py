@@ -81,12 +81,13 @@ async def _below(server: Server, call: Call, level: Iterable[Address]) -> list[A
 
 
 async def _above(server: Server, call: Call, level: Iterable[Address]) -> list[Address]:
-    """What these are part of."""
+    """What these are part of, of the same type: a Procedure that is part of an Observation is in no hierarchy."""
     found: list[Address] = []
     for (name, _), version in (await server.store.read_many(list(level))).items():
         parameter = server.definitions.hierarchy(name)
         if parameter is not None and version.content is not None:
-            found += server.extractor.references(parse(version.content), name, parameter, call.base_url)
+            references = server.extractor.references(parse(version.content), name, parameter, call.base_url)
+            found += [address for address in references if address[0] == name]
     return found
 
 

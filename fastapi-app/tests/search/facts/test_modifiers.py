@@ -12,6 +12,16 @@ def _observation(**elements: Any) -> dict[str, Any]:
     return {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, **elements}
 
 
+def _procedure(*part_of: str) -> dict[str, Any]:
+    parts = {"partOf": [{"reference": whole} for whole in part_of]} if part_of else {}
+    return {"resourceType": "Procedure", "status": "completed", "subject": {"display": "x"}, **parts}
+
+
+def _charge(service: str) -> dict[str, Any]:
+    made = {"resourceType": "ChargeItem", "status": "billable", "code": {"text": "x"}, "subject": {"display": "x"}}
+    return {**made, "service": [{"reference": service}]}
+
+
 RESOURCES: dict[str, dict[str, Any]] = {
     "ana": {"resourceType": "Patient", "name": [{"family": "Ana"}], "birthDate": "2013"},
     "banana": {"resourceType": "Patient", "name": [{"family": "Banána"}, {"family": "Anabel"}]},
@@ -41,6 +51,11 @@ RESOURCES: dict[str, dict[str, Any]] = {
         for version in ("1.0", "1.1", "2.0", "10")
     },
     "nowhere": {"resourceType": "ValueSet", "status": "active"},
+    "surgery": _procedure(),
+    "step": _procedure("Procedure/@surgery", "Observation/@weighed"),
+    "stitch": _procedure("Procedure/@step"),
+    **{f"charge-{name}": _charge(f"Procedure/@{name}") for name in ("surgery", "step", "stitch")},
+    "charge-weighed": _charge("Observation/@weighed"),
     "risky": {
         "resourceType": "RiskAssessment", "status": "final", "subject": {"display": "x"},
         "prediction": [{"probabilityDecimal": 0.5}],
@@ -81,6 +96,9 @@ FACTS = [
     ("Observation?subject:identifier=7", "of-number of-both", "a token without system"),
     ("Observation?subject:identifier=8", "", "another identifier"),
     ("Observation?subject:missing=false", "of-ana of-device of-number of-both", "any reference"),
+    ("ChargeItem?service:below=Procedure/@step", "charge-step charge-stitch", "R4: it and what is part of it"),
+    ("ChargeItem?service:above=Procedure/@step", "charge-step charge-surgery", "it and what it is part of, of the same type"),
+    ("ChargeItem?service:above=Procedure/@stitch", "charge-stitch charge-step charge-surgery", "transitively"),
     # date, number, quantity, uri
     ("Patient?birthdate:missing=true", "banana nameless numbered unnumbered", "R4: 'present with extensions but no @value' is missing"),
     ("Patient?birthdate:missing=false", "ana accent", "a value"),
