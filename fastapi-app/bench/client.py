@@ -1,7 +1,7 @@
 """A client that costs little: HTTP/1.1 over keep-alive connections, one request after the other on each."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import quantiles
 from time import perf_counter
@@ -9,19 +9,21 @@ from time import perf_counter
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; `status` is what the answer has to have."""
+    """One HTTP request; `status` is what the answer has to have, None: any. `headers` replace those by default."""
 
     method: str
     path: str
     body: bytes = b""
-    status: int = 200
+    status: int | None = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def encoded(self, host: str) -> bytes:
         """The request as it goes over the wire."""
-        head = f"{self.method} {self.path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/fhir+json\r\n"
+        headers = {"Host": host, "Accept": "application/fhir+json"}
         if self.body:
-            head += f"Content-Type: application/fhir+json\r\nContent-Length: {len(self.body)}\r\n"
-        return head.encode() + b"\r\n" + self.body
+            headers |= {"Content-Type": "application/fhir+json", "Content-Length": str(len(self.body))}
+        lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{k}: {v}" for k, v in {**headers, **self.headers}.items())]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Connection:
         status = int(head[0].split(" ", 2)[1])
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         body = await self._body(headers) if request.method != "HEAD" and status not in (204, 304) else b""
-        if status != request.status:
+        if request.status is not None and status != request.status:
             raise RuntimeError(f"{request.method} {request.path}: {status}, not {request.status}: {body[:500]!r}")
         return Answer(status, headers, body)
 
