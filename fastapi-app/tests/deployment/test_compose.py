@@ -18,7 +18,8 @@ FILES = {name: (REPO / name).read_text() for name in ("docker-compose.yml", "doc
 SERVICES: dict[str, dict[str, Any]] = {
     name: service for text in FILES.values() for name, service in yaml.safe_load(text)["services"].items()
 }
-RESTART = {"certificates": None, "migrate": "on-failure", "citus-register": "on-failure"}  # they end when they are done
+# They end when they are done.
+RESTART = {"certificates": None, "migrate": "on-failure", "citus-register": "on-failure", "citus-backup": None}
 
 
 @pytest.mark.parametrize("name", SERVICES)
