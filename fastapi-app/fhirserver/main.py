@@ -19,6 +19,7 @@ from fhirserver.access.policy import Unrestricted
 from fhirserver.fhir.datatypes.ids import BUCKETS, uuid8
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import FhirError
+from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.structure import Validator
 from fhirserver.interactions.context import Call, Limits, Server
 from fhirserver.observability.logging import configure
@@ -26,7 +27,11 @@ from fhirserver.observability.metrics import observe_statement, watch_pool
 from fhirserver.search.extract import Extractor
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage.engine import Pool
+from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
+from fhirserver.terminology.known import KnownTerminology
+from fhirserver.terminology.remote import Remote
+from fhirserver.terminology.sources import Sources
 from fhirserver.web.app import build_app
 
 SOFTWARE_VERSION = version("fhirserver")
@@ -53,12 +58,16 @@ def build_server(settings: Settings, dsn: str) -> tuple[Server, PostgresStore, P
         timeout=settings.database.pool_timeout_seconds,
         statement_timeout_ms=settings.database.statement_timeout_ms,
     )
-    store = PostgresStore(pool, observe_statement)
+    remote_url = settings.terminology.server_url
+    remote = Remote(remote_url, settings.terminology.timeout_seconds) if remote_url is not None else None
+    sources = Sources(PostgresTerminology(pool, observe_statement), BuiltIn.load(), time.monotonic)
+    store = PostgresStore(pool, observe_statement, sources.forget)
     server = Server(
         definitions=definitions,
         validator=Validator(definitions),
         extractor=Extractor(definitions, zone),
         store=store,
+        terminology=KnownTerminology(sources, clock, remote),
         clock=clock,
         new_id=new_id,
         random_bucket=lambda: secrets.randbelow(BUCKETS),
@@ -93,6 +102,7 @@ class OpenServer:
                 Call(self.settings.server.base_url or "http://localhost/fhir", "cli", Unrestricted()),
             )
         finally:
+            await server.terminology.close()
             await pool.close()
 
 
@@ -139,6 +149,7 @@ def create_app() -> FastAPI:
         orphaned = asyncio.create_task(_end_with_parent())
         yield
         orphaned.cancel()
+        await server.terminology.close()
         await pool.close()
 
     return build_app(

@@ -37,6 +37,12 @@ def _postgresql(url: str) -> str:
     return url
 
 
+def _http_url(url: str | None) -> str | None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise ValueError("begins with http:// or https://")
+    return url.rstrip("/") if url is not None else None
+
+
 DatabaseUrl = Annotated[str, AfterValidator(_postgresql)]
 
 
@@ -67,9 +73,7 @@ class ServerSettings(_Group):
     @field_validator("base_url")
     @classmethod
     def _http(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("begins with http:// or https://")
-        return url.rstrip("/") if url is not None else None
+        return _http_url(url)
 
 
 class SearchSettings(_Group):
@@ -104,6 +108,18 @@ class LimitSettings(_Group):
     nesting: int = Field(100, ge=10, le=500)
 
 
+class TerminologySettings(_Group):
+    """`server_url`: the FHIR base of a terminology server, asked about what is not known here."""
+
+    server_url: str | None = None
+    timeout_seconds: float = Field(10.0, gt=0)
+
+    @field_validator("server_url")
+    @classmethod
+    def _http(cls, url: str | None) -> str | None:
+        return _http_url(url)
+
+
 class ObservabilitySettings(_Group):
     """What is logged, and how."""
 
@@ -122,6 +138,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     search: SearchSettings = SearchSettings()
     limits: LimitSettings = LimitSettings()
+    terminology: TerminologySettings = TerminologySettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 
     @property

@@ -20,7 +20,7 @@ TYPES = ("CodeSystem", "ValueSet", "ConceptMap")
 MEMBER_SIZE = 60_000
 # What says nothing about the codes.
 LEFT_OUT = {
-    "text", "meta", "contact", "publisher", "identifier", "extension", "useContext", "jurisdiction", "language",
+    "id", "text", "meta", "contact", "publisher", "identifier", "extension", "useContext", "jurisdiction", "language",
     "description", "purpose",
 }  # fmt: skip
 # Code systems that HL7 has no resource for, but all codes of in its expansions. Those that grow are fragments.
@@ -35,6 +35,8 @@ FROM_EXPANSIONS = {
 def build(core: dict[str, list[Json]], expansions: dict[str, list[Json]]) -> dict[str, Json | list[Json]]:
     """The members of the data file, by name, without the manifest."""
     resources = {name: [_slim(resource) for resource in core[name]] for name in TYPES}
+    # Some, SNOMED CT among them, are there by name only.
+    resources["CodeSystem"] = [resource for resource in resources["CodeSystem"] if "concept" in resource]
     resources["CodeSystem"] += _from_expansions(expansions["ValueSet"])
     members: dict[str, Json | list[Json]] = {}
     index: Json = {}
@@ -45,8 +47,17 @@ def build(core: dict[str, list[Json]], expansions: dict[str, list[Json]]) -> dic
             members[member] = group
             for place, resource in enumerate(group):
                 index[name].setdefault(resource["url"], []).append([resource.get("version"), member, place])
+    index["maps"] = {resource["url"]: _map_systems(resource) for resource in resources["ConceptMap"]}
     members["index.json"] = index
     return members
+
+
+def _map_systems(concept_map: Json) -> Json:
+    """From which code systems a map is, and to which."""
+    return {
+        side: sorted({group[side] for group in concept_map.get("group", ()) if side in group})
+        for side in ("source", "target")
+    }
 
 
 def _order(resource: Json) -> tuple[str, str]:
@@ -69,6 +80,9 @@ def _groups(resources: list[Json]) -> Iterator[list[Json]]:
 def _slim(resource: Json) -> Json:
     """The resource without what R4 does not need to tell its codes, and without extensions."""
     slim = {name: _without_extensions(value) for name, value in resource.items() if name not in LEFT_OUT}
+    if resource["url"].endswith("/all-time-units"):
+        # The canonical unit of time is the second, not the year.
+        slim["compose"]["include"][0]["filter"][0]["value"] = "s"
     url, bar, version = resource["url"].partition("|")
     # Three tables of HL7 v2 have the version of a canonical in their URL.
     return slim | {"url": url, "version": version} if bar else slim

@@ -2,6 +2,7 @@
 
 import tarfile
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from fhirserver.access.policy import Unrestricted
 from fhirserver.fhir.datatypes.ids import BUCKETS
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.structure import Validator
 from fhirserver.interactions.context import Call, Limits, Server
 from fhirserver.main import clock, new_id
@@ -22,7 +24,10 @@ from fhirserver.search.extract import Extractor
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.migrate import upgrade
+from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
+from fhirserver.terminology.known import KnownTerminology
+from fhirserver.terminology.sources import Sources
 from fhirserver.web.app import build_app
 
 # How fast a machine is decides nothing here.
@@ -126,21 +131,32 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
     await pool.close()
 
 
+@pytest.fixture(scope="session")
+def built_in() -> BuiltIn:
+    return BuiltIn.load()
+
+
 @pytest.fixture
-async def store(pool: Pool, statements: Statements) -> PostgresStore:
-    store = PostgresStore(pool, statements)
+def sources(pool: Pool, statements: Statements, built_in: BuiltIn) -> Sources:
+    return Sources(PostgresTerminology(pool, statements), built_in, time.monotonic)
+
+
+@pytest.fixture
+async def store(pool: Pool, statements: Statements, sources: Sources) -> PostgresStore:
+    store = PostgresStore(pool, statements, sources.forget)
     await store.open()
     return store
 
 
 @pytest.fixture
-def server(definitions: Definitions, store: PostgresStore) -> Server:
+def server(definitions: Definitions, store: PostgresStore, sources: Sources) -> Server:
     """The server as it is in production, on the test's database."""
     return Server(
         definitions=definitions,
         validator=Validator(definitions),
         extractor=Extractor(definitions, UTC),
         store=store,
+        terminology=KnownTerminology(sources, clock),
         clock=clock,
         new_id=new_id,
         random_bucket=lambda: randbelow(BUCKETS),

@@ -27,19 +27,19 @@ class Server:
     """The collaborators of the interactions. Clock and id source are arguments, so that answers can be asserted.
 
     `clock` gives the present instant with millisecond precision in UTC; `new_id` an unused id in a bucket;
-    `random_bucket` a bucket for what belongs to no patient. Without `terminology` no question about codes is answered.
+    `random_bucket` a bucket for what belongs to no patient.
     """
 
     definitions: Definitions
     validator: Validator
     extractor: Extractor
     store: Session
+    terminology: Terminology
     clock: Callable[[], datetime]
     new_id: Callable[[int], str]
     random_bucket: Callable[[], int]
     zone: tzinfo
     limits: Limits
-    terminology: Terminology | None = None
 
     def using(self, session: Session) -> "Server":
         """The same server, reading and writing in this session."""

@@ -93,8 +93,6 @@ async def _above(server: Server, call: Call, level: Iterable[Address]) -> list[A
 
 async def _codes(server: Server, leaf: CodedMatch) -> Mapping[str, Set[str]]:
     terminology = server.terminology
-    if terminology is None:
-        raise InvalidRequest("this server answers no questions about codes", code="not-supported")
     if leaf.relation == "in":
         return await terminology.codes(await _url(server, leaf.value))
     parts = [unescape(part) for part in split(leaf.value, "|")]

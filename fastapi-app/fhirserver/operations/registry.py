@@ -16,6 +16,7 @@ from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.versions import require_id, require_type
 from fhirserver.operations import meta, versions
 from fhirserver.operations.invocation import Invocation, arguments_of
+from fhirserver.operations.terminology import expand, lookup, subsumes, translate, validate_code
 
 Run = Callable[[Server, Call, Invocation], Awaitable[bytes]]
 """Carries it out; the JSON text of a resource: Parameters or, where there is just one result, that resource."""
@@ -35,6 +36,12 @@ class Operation:
 
 
 OPERATIONS = (
+    Operation("ValueSet-expand", expand.expand),
+    Operation("ValueSet-validate-code", validate_code.in_value_set),
+    Operation("CodeSystem-validate-code", validate_code.in_code_system),
+    Operation("CodeSystem-lookup", lookup.lookup),
+    Operation("CodeSystem-subsumes", subsumes.subsumes),
+    Operation("ConceptMap-translate", translate.translate),
     Operation("CapabilityStatement-versions", versions.versions),
     Operation("Resource-meta", meta.meta, ("instance",)),
     Operation("Resource-meta-add", meta.add, changes=True),

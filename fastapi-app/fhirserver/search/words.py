@@ -6,29 +6,20 @@ stemmed: what is stored is in many languages.
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from html import unescape
 from typing import Any, Literal
 
+from fhirserver.fhir.datatypes.text import words_of
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest
-from fhirserver.search.types.string import normalised
 
-_WORD = re.compile(r"[^\W_]+")
 _MARKUP = re.compile(r"<[^<>]*>|[<>]")
 _QUERY = re.compile(r'\s*(?:(?P<sign>[()|,&-])|"(?P<phrase>[^"]*)"?|(?P<word>[^\s()|,&"]+))')
 _TEXTS = frozenset({"string", "markdown"})
-_LONGEST = 200
 _MOST = 20_000
 _DEEPEST = 40
 
 Kind = Literal["text", "narrative", "complex", "resource"]
-
-
-@lru_cache(maxsize=20_000)
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, in order; of very long ones the beginning."""
-    return tuple(word[:_LONGEST] for word in _WORD.findall(normalised(text)))
 
 
 class WordCollector:

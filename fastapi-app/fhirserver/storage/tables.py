@@ -111,5 +111,39 @@ server_secret = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
+code_system = Table(
+    "code_system",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("url", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("header", JSON, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("ready", Boolean, nullable=False),
+    Column("loaded", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Index("code_system_by_url", "url"),
+)
+
+concept = Table(
+    "concept",
+    metadata,
+    Column("code_system", BigInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("display", Text),
+    Column("inactive", Boolean, nullable=False),
+    Column("abstract", Boolean, nullable=False),
+    Column("self_key", BigInteger, nullable=False),
+    Column("keys", ARRAY(BigInteger), nullable=False),
+    Column("words", TSVECTOR, nullable=False),
+    Column("detail", JSON, nullable=False),
+    PrimaryKeyConstraint("code_system", "code"),
+    Index("concept_by_ordinal", "code_system", "ordinal"),
+    Index("concept_by_length", "code_system", text("length(display)"), "ordinal"),
+    Index("concept_by_self_key", "self_key"),
+    Index("concept_keys", "keys", postgresql_using="gin"),
+    Index("concept_words", "words", postgresql_using="gin"),
+)
+
 DISTRIBUTED = (resource, resource_history, compartment_outside, load_receipt)
-REFERENCE = (server_secret,)
+REFERENCE = (server_secret, code_system, concept)

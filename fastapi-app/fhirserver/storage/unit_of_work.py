@@ -3,7 +3,8 @@
 `PostgresSession` works on one connection; `PostgresStore` takes a connection from the pool for each call.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +24,8 @@ from fhirserver.storage.repositories import history, locks, outside, reading, re
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.statements import Observe, Statements
 
+Written = Callable[[AbstractSet[str]], None]
+
 
 class PostgresSession:
     """The store within one transaction, on one connection."""
@@ -30,6 +33,8 @@ class PostgresSession:
     def __init__(self, statements: Statements, signer: CursorSigner):
         self._statements = statements
         self._signer = signer
+        self.written: set[str] = set()
+        """The types of the resources that were written."""
 
     async def read(self, resource_type: str, id: str) -> StoredResource | None:
         return await reading.read(self._statements, resource_type, id)
@@ -42,6 +47,7 @@ class PostgresSession:
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
         await writing.write(self._statements, changes)
+        self.written.update(change.version.resource_type for change in changes)
 
     async def search(self, request: SearchRequest) -> SearchPage:
         return await searching.search(self._statements, request, self._signer)
@@ -78,11 +84,15 @@ class PostgresSession:
 
 
 class PostgresStore:
-    """The store on a pool of connections. `observe` hears of every statement."""
+    """The store on a pool of connections.
 
-    def __init__(self, pool: Pool, observe: Observe):
+    `observe` hears of every statement, `written` of the types of resources that were written, after the commit.
+    """
+
+    def __init__(self, pool: Pool, observe: Observe, written: Written | None = None):
         self._pool = pool
         self._observe = observe
+        self._written = written
         self._signer: CursorSigner | None = None
 
     async def open(self) -> None:
@@ -92,7 +102,7 @@ class PostgresStore:
     def _session(self) -> "_Session":
         if self._signer is None:
             raise RuntimeError("the store is not open")
-        return _Session(self._pool.connection(), self._observe, self._signer)
+        return _Session(self._pool.connection(), self._observe, self._signer, self._written)
 
     async def read(self, resource_type: str, id: str) -> StoredResource | None:
         async with self._session() as session:
@@ -155,15 +165,19 @@ class PostgresStore:
 class _Session:
     """A session on a connection that is lent out for the time of the block."""
 
-    __slots__ = ("_lent", "_observe", "_signer")
+    __slots__ = ("_announce", "_lent", "_observe", "_session", "_signer")
 
-    def __init__(self, lent: Lent, observe: Observe, signer: CursorSigner):
+    def __init__(self, lent: Lent, observe: Observe, signer: CursorSigner, announce: Written | None):
         self._lent = lent
         self._observe = observe
         self._signer = signer
+        self._announce = announce
 
     async def __aenter__(self) -> PostgresSession:
-        return PostgresSession(Statements(await self._lent.__aenter__(), self._observe), self._signer)
+        self._session = PostgresSession(Statements(await self._lent.__aenter__(), self._observe), self._signer)
+        return self._session
 
     async def __aexit__(self, *error: Any) -> None:
         await self._lent.__aexit__(*error)
+        if self._session.written and self._announce is not None:
+            self._announce(self._session.written)

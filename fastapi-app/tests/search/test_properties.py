@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhirserver.fhir.datatypes.ids import is_id
+from fhirserver.fhir.datatypes.text import normalised
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.resource_json import Number
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.query.tree import IdMatch
 from fhirserver.search.types.clause import split, unescape
-from fhirserver.search.types.string import normalised
 
 from .evaluate import BASE_URL, MADRID, Searcher, entry_is_sound, holds
 

@@ -13,13 +13,7 @@ from fhirserver.fhir.terminology.code_system import CodeSystem, System
 from fhirserver.fhir.terminology.compose import Contents, canonical, contents
 from fhirserver.fhir.terminology.concepts import Json
 from fhirserver.fhir.terminology.grammars import GRAMMARS
-from fhirserver.fhir.terminology.selection import (
-    Selection,
-    concepts_above,
-    holds,
-    holds_for,
-    resolved,
-)
+from fhirserver.fhir.terminology.selection import Selection, holds, holds_for
 
 PACKAGED = Path(__file__).parents[1] / "definitions" / "terminology.zip"
 _KEPT = 512
@@ -59,6 +53,12 @@ class BuiltIn:
                 return resource
         return None
 
+    def concept_maps_of(self, system: str, *, as_target: bool) -> list[Json]:
+        """All concept maps from a code system, or to it."""
+        side = "target" if as_target else "source"
+        urls = [url for url, systems in self._index["maps"].items() if system in systems[side]]
+        return [found for url in urls if (found := self.resource("ConceptMap", url)) is not None]
+
     def contains(self, value_set: str, system: str | None, code: str) -> bool | None:
         """Whether a value set contains a code; of any of its code systems if `system` is None.
 
@@ -80,8 +80,8 @@ class BuiltIn:
     def _selects(self, url: str, version: str | None, selection: Selection, code: str) -> bool | None:
         system = self.system(url, version)
         concept = system.concept(code) if system is not None else None
-        if concept is not None:
-            return concept.code == code and holds(selection, concept)
+        if system is not None and concept is not None:
+            return concept.code == code and holds(selection, concept, system)
         return False if system is not None and system.is_complete else holds_for(selection, code)
 
     def system(self, url: str, version: str | None = None) -> System | None:
@@ -90,7 +90,7 @@ class BuiltIn:
 
     def _code_system(self, url: str, version: str | None = None) -> CodeSystem | None:
         resource = self.resource("CodeSystem", f"{url}|{version}" if version else url)
-        return CodeSystem(resource) if resource is not None and "concept" in resource else None
+        return CodeSystem(resource) if resource is not None else None
 
     def _value_set(self, url: str) -> Json | None:
         return self.resource("ValueSet", url)
@@ -99,15 +99,7 @@ class BuiltIn:
         value_set = self.value_set(url)
         if value_set is None:
             return None
-        found = contents(value_set, self._imported)
-        return Contents({key: self._resolved(key, selection) for key, selection in found.parts.items()}, found.inactive)
-
-    def _resolved(self, key: tuple[str, str | None], selection: Selection) -> Selection:
-        codes = list(concepts_above(selection))
-        system = self.system(*key) if codes else None
-        if system is None:
-            return selection
-        return resolved(selection, {code: concept for code in codes if (concept := system.concept(code)) is not None})
+        return contents(value_set, self._imported)
 
     def _imported(self, url: str) -> Json:
         found = self.value_set(url)
@@ -116,6 +108,6 @@ class BuiltIn:
         return found
 
     @cached_property
-    def _index(self) -> dict[str, dict[str, list[tuple[str | None, str, int]]]]:
+    def _index(self) -> dict[str, dict[str, Any]]:
         index: dict[str, Any] = self._archive.read("index.json")
         return index

@@ -6,10 +6,14 @@ and subsumption go by, whatever `hierarchyMeaning` is: those who classify expect
 https://hl7.org/fhir/R4/codesystem.html
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property, lru_cache
 from typing import Protocol
 
-from fhirserver.fhir.terminology.concepts import Concept, Json, Meanings
+from fhirserver.fhir.terminology.concepts import Concept, Json, Meanings, name_text, objects
+
+_KEPT = 16
 
 
 class System(Protocol):
@@ -20,6 +24,11 @@ class System(Protocol):
 
     @property
     def version(self) -> str | None: ...
+
+    @property
+    def header(self) -> Json:
+        """The CodeSystem resource without its concepts."""
+        ...
 
     @property
     def is_complete(self) -> bool:
@@ -34,12 +43,24 @@ class System(Protocol):
         """All concepts in the order of the code system; None if there is no end of them."""
         ...
 
+    def children(self, code: str) -> Sequence[str]:
+        """The codes directly below this one."""
+        ...
+
+    def below(self, code: str) -> AbstractSet[str]:
+        """All that this code subsumes, at any level, without itself."""
+        ...
+
+    def above(self, code: str) -> AbstractSet[str]:
+        """All that subsume this code, at any level, without itself."""
+        ...
+
 
 class CodeSystem:
     """A CodeSystem resource. What is no concept in it is passed over: stored resources are checked when written."""
 
     def __init__(self, resource: Json):
-        self.resource = {name: value for name, value in resource.items() if name != "concept"}
+        self.header = {name: value for name, value in resource.items() if name != "concept"}
         self.url = str(resource.get("url", ""))
         self.version: str | None = resource.get("version")
         self.content = str(resource.get("content", "not-present"))
@@ -54,6 +75,8 @@ class CodeSystem:
         for concept in self._concepts.values():
             for parent in concept.parents:
                 self._children.setdefault(parent, []).append(concept.code)
+        self.below = lru_cache(_KEPT)(self._below)
+        self.above = lru_cache(_KEPT)(self._above)
 
     def __len__(self) -> int:
         return len(self._concepts)
@@ -74,13 +97,36 @@ class CodeSystem:
         """All concepts, in the order of the resource."""
         return self._concepts.values()
 
+    @cached_property
+    def name_texts(self) -> Mapping[str, str]:
+        """The `name_text` of each concept, by code."""
+        return {concept.code: name_text(concept) for concept in self._concepts.values()}
+
     def children(self, code: str) -> Sequence[str]:
         """The codes directly below this one."""
         return self._children.get(code, ())
 
+    def _below(self, code: str) -> frozenset[str]:
+        return _reached(code, self.children)
+
+    def _above(self, code: str) -> frozenset[str]:
+        return _reached(code, lambda other: found.parents if (found := self._concepts.get(other)) else ())
+
+
+def _reached(code: str, step: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    """All that is reached from a code, without itself. Circles do no harm."""
+    found = {code}
+    waiting = list(step(code))
+    while waiting:
+        other = waiting.pop()
+        if other not in found:
+            found.add(other)
+            waiting += step(other)
+    return frozenset(found - {code})
+
 
 def _read(resource: Json) -> dict[str, Concept]:
-    meanings = Meanings(resource.get("property", ()))
+    meanings = Meanings(objects(resource.get("property")))
     items: dict[str, Json] = {}
     parents: dict[str, dict[str, None]] = {}
     for item, parent in _nested(resource):
@@ -89,60 +135,32 @@ def _read(resource: Json) -> dict[str, Concept]:
         above = parents.setdefault(code, {})
         if parent is not None:
             above[parent] = None
-        for link in meanings.links("parent", item.get("property", ())):
+        properties = objects(item.get("property"))
+        for link in meanings.links("parent", properties):
             above[link] = None
-        for link in meanings.links("child", item.get("property", ())):
+        for link in meanings.links("child", properties):
             parents.setdefault(link, {})[code] = None
-    lineage = Lineage(parents)
     return {
         code: Concept(
             code,
             item.get("display"),
             item.get("definition"),
-            item.get("designation", ()),
-            item.get("property", ()),
+            objects(item.get("designation")),
+            properties,
             tuple(parents[code]),
-            lineage.of(code),
-            meanings.is_inactive(item.get("property", ())),
-            meanings.is_abstract(item.get("property", ())),
+            meanings.is_inactive(properties),
+            meanings.is_abstract(properties),
         )
         for code, item in items.items()
+        for properties in (objects(item.get("property")),)
     }
 
 
 def _nested(resource: Json) -> Iterator[tuple[Json, str | None]]:
     """Each concept with the code of the one it is nested in, in the order of the resource."""
-    waiting: list[tuple[Json, str | None]] = [(item, None) for item in reversed(resource.get("concept", ()))]
+    waiting: list[tuple[Json, str | None]] = [(item, None) for item in reversed(objects(resource.get("concept")))]
     while waiting:
         item, parent = waiting.pop()
         if isinstance(item.get("code"), str):
             yield item, parent
-            waiting += [(below, item["code"]) for below in reversed(item.get("concept", ()))]
-
-
-class Lineage:
-    """All that is above each code, in a hierarchy that is given by direct parents. Cycles do no harm."""
-
-    def __init__(self, parents: Mapping[str, Iterable[str]]):
-        self._parents = parents
-        self._known: dict[str, frozenset[str]] = {}
-
-    def of(self, code: str) -> frozenset[str]:
-        """The codes above this one, at any level, without itself."""
-        known = self._known.get(code)
-        if known is None:
-            found: set[str] = set()
-            waiting = list(self._parents.get(code, ()))
-            while waiting:
-                above = waiting.pop()
-                if above in found:
-                    continue
-                found.add(above)
-                ready = self._known.get(above)
-                if ready is not None:
-                    found |= ready
-                else:
-                    waiting += self._parents.get(above, ())
-            found.discard(code)
-            known = self._known[code] = frozenset(found)
-        return known
+            waiting += [(below, item["code"]) for below in reversed(objects(item.get("concept")))]

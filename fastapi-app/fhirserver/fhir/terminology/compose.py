@@ -6,14 +6,14 @@ needed for that. A value set that has no definition, only an expansion, contains
 https://hl7.org/fhir/R4/valueset.html#compositions and #filter-operator
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import re2
 
 from fhirserver.fhir.outcomes import Unprocessable
-from fhirserver.fhir.terminology.concepts import Json
+from fhirserver.fhir.terminology.concepts import Json, objects, texts
 from fhirserver.fhir.terminology.selection import (
     Above,
     And,
@@ -59,8 +59,7 @@ def imports(value_set: Json) -> list[str]:
     return [
         url
         for part in (*_parts(value_set, "include"), *_parts(value_set, "exclude"))
-        for url in part.get("valueSet", ())
-        if isinstance(url, str)
+        for url in texts(part.get("valueSet"))
     ]
 
 
@@ -98,11 +97,12 @@ class _Composition:
             without = [Not(other) for where, other in excluded if _overlap(key, where)]
             parts[key] = And([selection, *without]) if without else selection
             self._require_size(parts[key])
-        return Contents(parts, value_set["compose"].get("inactive") is not False)
+        compose = value_set["compose"]
+        return Contents(parts, not (isinstance(compose, dict) and compose.get("inactive") is False))
 
     def _part(self, part: Json, within: tuple[str, ...]) -> dict[SystemKey, Selection]:
         """What one include or exclude selects: all that it says must hold."""
-        urls = list(dict.fromkeys(url for url in part.get("valueSet", ()) if isinstance(url, str)))
+        urls = list(dict.fromkeys(texts(part.get("valueSet"))))
         system = part.get("system")
         if not isinstance(system, str):
             return self._imported(urls, within) if urls else {}
@@ -154,8 +154,10 @@ class _Composition:
 
 def _own(part: Json, system: str) -> Selection:
     if "concept" in part:
-        return Codes({item["code"]: _shown(item) for item in part["concept"] if isinstance(item.get("code"), str)})
-    filters = [_filter(item, system) for item in part.get("filter", ())]
+        return Codes(
+            {item["code"]: _shown(item) for item in objects(part["concept"]) if isinstance(item.get("code"), str)}
+        )
+    filters = [_filter(item, system) for item in objects(part.get("filter"))]
     if not filters:
         return Everything()
     return filters[0] if len(filters) == 1 else And(filters)
@@ -168,7 +170,7 @@ def _shown(item: Json) -> Json:
 def _filter(item: Json, system: str) -> Selection:
     """One filter. https://hl7.org/fhir/R4/valueset-filter-operator.html"""
     name, op, value = (str(item.get(part, "")) for part in ("property", "op", "value"))
-    listed = frozenset(text for text in (text.strip() for text in value.split(",")) if text)
+    listed = dict.fromkeys(text for text in (text.strip() for text in value.split(",")) if text)
     by_concept = name in ("concept", "code")
     match op:
         case "is-a":
@@ -189,13 +191,13 @@ def _filter(item: Json, system: str) -> Selection:
             return Property(name, frozenset((value,)))
         case "in" if by_concept and system == "http://snomed.info/sct":
             # https://hl7.org/fhir/R4/snomedct.html#4.3.1.0.5.2: the members of a reference set
-            return Or([codes(listed), Property("memberOf", listed)])
+            return Or([codes(listed), Property("memberOf", frozenset(listed))])
         case "in" if by_concept:
             return codes(listed)
         case "in":
-            return Property(name, listed)
+            return Property(name, frozenset(listed))
         case "not-in":
-            return Not(codes(listed) if by_concept else Property(name, listed))
+            return Not(codes(listed) if by_concept else Property(name, frozenset(listed)))
         case "exists":
             if value not in ("true", "false"):
                 raise Unprocessable(f"the value of an exists filter is true or false, not '{value[:80]}'")
@@ -228,19 +230,20 @@ def _overlap(key: SystemKey, other: SystemKey) -> bool:
 def _parts(value_set: Json, name: str) -> Iterator[Json]:
     compose = value_set.get("compose")
     if isinstance(compose, dict):
-        yield from compose.get(name, ())
+        yield from objects(compose.get(name))
 
 
 def _expanded(value_set: Json) -> dict[SystemKey, Selection]:
     found: dict[SystemKey, dict[str, Any]] = {}
-    for item in _contained(value_set.get("expansion", {}).get("contains", ())):
-        if "system" in item and "code" in item and not item.get("abstract"):
-            key = item["system"], item.get("version")
-            found.setdefault(key, {})[item["code"]] = _shown(item)
+    expansion = value_set.get("expansion")
+    for item in _contained(expansion.get("contains") if isinstance(expansion, dict) else ()):
+        system, code = item.get("system"), item.get("code")
+        if isinstance(system, str) and isinstance(code, str) and not item.get("abstract"):
+            found.setdefault((system, item.get("version")), {})[code] = _shown(item)
     return {key: Codes(listed) for key, listed in found.items()}
 
 
-def _contained(items: Iterable[Json]) -> Iterator[Json]:
-    for item in items:
+def _contained(items: Any) -> Iterator[Json]:
+    for item in objects(items):
         yield item
-        yield from _contained(item.get("contains", ()))
+        yield from _contained(item.get("contains"))

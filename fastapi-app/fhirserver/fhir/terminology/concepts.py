@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fhirserver.fhir.datatypes.text import words_of
+
 Json = dict[str, Any]
 
 PROPERTIES = "http://hl7.org/fhir/concept-properties#"
@@ -15,7 +17,7 @@ _INACTIVE_STATUS = frozenset(("inactive", "retired"))
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A concept. `ancestors` are all that subsume it, without itself; `parents` the direct ones.
+    """A concept. `parents` are the codes of those directly above it.
 
     `designations` and `properties` are elements of R4's JSON: `{"language": …, "use": …, "value": …}` and
     `{"code": …, "valueCode": …}`.
@@ -27,7 +29,6 @@ class Concept:
     designations: Sequence[Json] = ()
     properties: Sequence[Json] = ()
     parents: Sequence[str] = ()
-    ancestors: frozenset[str] = frozenset()
     inactive: bool = False
     abstract: bool = False
 
@@ -41,7 +42,7 @@ class Concept:
             return [self.definition] if self.definition is not None else []
         if name == "parent" and self.parents:
             return list(self.parents)
-        return [text for item in self.properties if item["code"] == name for text in (property_text(item),) if text]
+        return [text for item in self.properties if item.get("code") == name for text in (property_text(item),) if text]
 
     def display_in(self, language: str | None) -> str | None:
         """The display in a language (`es`, `es-MX`), or as the code system has it if there is none."""
@@ -55,6 +56,21 @@ class Concept:
         """Display and designations."""
         names = [self.display] if self.display is not None else []
         return [*names, *(str(item["value"]) for item in self.designations if "value" in item)]
+
+
+def name_text(concept: Concept) -> str:
+    """All words of the concept's code, display and designations, each with a blank before it."""
+    return "".join(f" {word}" for name in (concept.code, *concept.names()) for word in words_of(name))
+
+
+def objects(value: Any) -> list[Json]:
+    """The objects of what should be a list of them: resources may have been stored without any check."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def texts(value: Any) -> list[str]:
+    """The strings of what should be a list of them."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def property_text(item: Mapping[str, Any]) -> str | None:
@@ -101,18 +117,18 @@ class Meanings:
 
     def links(self, name: str, properties: Sequence[Json]) -> list[str]:
         """The codes that the properties with the meaning `parent` or `child` name."""
-        return [text for item in properties if item["code"] in self._codes[name] and (text := property_text(item))]
+        return [text for item in properties if item.get("code") in self._codes[name] and (text := property_text(item))]
 
     def is_inactive(self, properties: Sequence[Json]) -> bool:
         """Whether a concept with these properties is not to be used any more."""
         return any(
-            (item["code"] in self._codes["inactive"] and property_text(item) == "true")
-            or (item["code"] in self._codes["status"] and property_text(item) in _INACTIVE_STATUS)
+            (item.get("code") in self._codes["inactive"] and property_text(item) == "true")
+            or (item.get("code") in self._codes["status"] and property_text(item) in _INACTIVE_STATUS)
             for item in properties
         )
 
     def is_abstract(self, properties: Sequence[Json]) -> bool:
         """Whether a concept with these properties groups others, and is not to be selected itself."""
         return any(
-            item["code"] in self._codes["notSelectable"] and property_text(item) == "true" for item in properties
+            item.get("code") in self._codes["notSelectable"] and property_text(item) == "true" for item in properties
         )

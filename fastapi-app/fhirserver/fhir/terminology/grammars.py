@@ -6,8 +6,10 @@ https://hl7.org/fhir/R4/terminologies-systems.html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
-from fhirserver.fhir.terminology.concepts import Concept
+from fhirserver.fhir.datatypes import ucum
+from fhirserver.fhir.terminology.concepts import Concept, Json
 
 _LONGEST = 1000
 
@@ -50,6 +52,11 @@ class Grammar:
     version: str | None = None
 
     @property
+    def header(self) -> Json:
+        """As little as there is to say of it."""
+        return {"url": self.url, "name": self.name, "content": "not-present"}
+
+    @property
     def is_complete(self) -> bool:
         """What is not of the form does not exist."""
         return True
@@ -62,6 +69,16 @@ class Grammar:
         """There is no end of them."""
         return
 
+    def children(self, code: str) -> tuple[str, ...]:
+        """There is no hierarchy."""
+        return ()
+
+    def below(self, code: str) -> frozenset[str]:
+        """No code is below another."""
+        return frozenset()
+
+    above = below
+
 
 def _language(code: str) -> Concept | None:
     match = _LANGUAGE_TAG(code)
@@ -69,6 +86,14 @@ def _language(code: str) -> Concept | None:
         return None
     found = ((_TAG_PROPERTIES[name], text.strip("-")) for name, text in match.groupdict().items() if text)
     return Concept(code, properties=[{"code": name, "valueString": text} for name, text in found])
+
+
+def _unit(code: str) -> Concept | None:
+    """https://hl7.org/fhir/R4/ucum.html: its property `canonical` is the unit that it is a multiple of."""
+    found = ucum.canonical(Decimal(1), code)
+    if found is None:
+        return None
+    return Concept(code, properties=[{"code": "canonical", "valueString": found[1]}])
 
 
 def _media_type(code: str) -> Concept | None:
@@ -82,6 +107,7 @@ def _uri(code: str) -> Concept | None:
 GRAMMARS = {
     system.url: system
     for system in (
+        Grammar(ucum.SYSTEM, "UCUM", _unit),
         Grammar("urn:ietf:bcp:47", "Language tags (BCP 47)", _language),
         Grammar("urn:ietf:bcp:13", "Media types (BCP 13)", _media_type),
         Grammar("urn:ietf:rfc:3986", "URIs (RFC 3986)", _uri),

@@ -3,11 +3,12 @@
 What is in a table of its own (`storage/`) is selected by the same tree, compiled to SQL.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import re2
 
+from fhirserver.fhir.terminology.code_system import System
 from fhirserver.fhir.terminology.concepts import Concept, Json
 
 
@@ -33,10 +34,7 @@ class IsA:
 
 @dataclass(frozen=True, slots=True)
 class Above:
-    """A concept and all that it is below; `direct`: its parents only, without itself.
-
-    It depends on the concept it names, which is looked up before the tree is used: `resolved`.
-    """
+    """A concept and all that it is below; `direct`: its parents only, without itself."""
 
     code: str
     direct: bool = False
@@ -83,28 +81,35 @@ def codes(listed: Iterable[str]) -> Codes:
     return Codes({code: {} for code in listed})
 
 
-def holds(selection: Selection, concept: Concept) -> bool:
-    """Whether the concept is selected. `ValueError` if an `Above` was left in the tree."""
+def holds(selection: Selection, concept: Concept, system: System) -> bool:
+    """Whether a concept of this code system is selected."""
     match selection:
         case Codes(listed):
             return concept.code in listed
         case IsA(code, proper):
-            return code in concept.ancestors or (not proper and code == concept.code)
+            return concept.code in system.below(code) or (not proper and code == concept.code)
+        case Above(code, direct):
+            return _is_above(concept.code, code, system, direct)
         case Everything():
             return True
         case And(parts):
-            return all(holds(part, concept) for part in parts)
+            return all(holds(part, concept, system) for part in parts)
         case Or(parts):
-            return any(holds(part, concept) for part in parts)
+            return any(holds(part, concept, system) for part in parts)
         case Not(part):
-            return not holds(part, concept)
+            return not holds(part, concept, system)
         case Property(name, values):
             found = concept.values(name)
             return bool(found) if values is None else not values.isdisjoint(found)
         case Pattern(name, regex):
             return any(re2.fullmatch(regex, value) is not None for value in concept.values(name))
-        case Above():
-            raise ValueError("the concept it depends on was not looked up")
+
+
+def _is_above(code: str, other: str, system: System, direct: bool) -> bool:
+    if not direct:
+        return code == other or code in system.above(other)
+    concept = system.concept(other)
+    return concept is not None and code in concept.parents
 
 
 def holds_for(selection: Selection, code: str) -> bool | None:
@@ -123,36 +128,6 @@ def holds_for(selection: Selection, code: str) -> bool | None:
             return None if decided_part is None else not decided_part
         case _:
             return None
-
-
-def concepts_above(selection: Selection) -> Iterator[str]:
-    """The codes that have to be looked up to resolve the tree."""
-    match selection:
-        case Above(code, _):
-            yield code
-        case And(parts) | Or(parts):
-            for part in parts:
-                yield from concepts_above(part)
-        case Not(part):
-            yield from concepts_above(part)
-
-
-def resolved(selection: Selection, concepts: Mapping[str, Concept]) -> Selection:
-    """The tree with codes in the place of what depends on `concepts`, which are those that were found."""
-    match selection:
-        case Above(code, direct):
-            concept = concepts.get(code)
-            if concept is None:
-                return NOTHING
-            return codes(concept.parents if direct else (concept.code, *concept.ancestors))
-        case And(parts):
-            return And([resolved(part, concepts) for part in parts])
-        case Or(parts):
-            return Or([resolved(part, concepts) for part in parts])
-        case Not(part):
-            return Not(resolved(part, concepts))
-        case _:
-            return selection
 
 
 def presentations(selection: Selection) -> dict[str, Json]:

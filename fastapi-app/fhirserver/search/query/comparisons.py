@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
+from fhirserver.fhir.datatypes.text import normalised
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.query.tree import Node, Not, StringMatch, conjunction
 from fhirserver.search.types.clause import Clause
 from fhirserver.search.types.date import overlapping
-from fhirserver.search.types.string import normalised
 
 _PREFIXED = ("eq", "ne", "gt", "lt", "ge", "le", "ap", "sa", "eb")
 _How = Literal["starts", "contains", "ends", "is", "is not"]

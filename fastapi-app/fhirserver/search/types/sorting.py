@@ -4,11 +4,11 @@ SQL can't select that, a copy of it among the strings of the entry."""
 from collections.abc import Sequence
 from typing import Any
 
+from fhirserver.fhir.datatypes.text import normalised
 from fhirserver.fhir.fhirpath.paths import Branch
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.types.clause import Index
-from fhirserver.search.types.string import normalised
 
 _MEMBERS = {
     "CodeableConcept": ("coding", "code"),

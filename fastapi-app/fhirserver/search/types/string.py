@@ -1,10 +1,9 @@
 """https://hl7.org/fhir/R4/search.html#string"""
 
-import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
+from fhirserver.fhir.datatypes.text import normalised
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.query.tree import KeyMatch, Node, StringMatch, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, unescape
@@ -17,15 +16,6 @@ _PARTS = {
     "Address": ("text", "line", "city", "district", "state", "postalCode", "country"),
 }
 _PLAIN = frozenset({"string", "markdown", "code", "uri", "url", "canonical", "id"})
-
-
-@lru_cache(maxsize=20_000)
-def normalised(text: str) -> str:
-    """The text without case, accents and superfluous white space; strings that differ in these are the same."""
-    if text.isascii():
-        return " ".join(text.lower().split())
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).casefold().split())
 
 
 def indexer(source: Source) -> Index | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
+from fhirserver.fhir.datatypes.text import words_of
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.elements import Binding
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
@@ -12,7 +13,6 @@ from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.query.tree import CodedMatch, KeyMatch, Node, Not, TextMatch, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, split, unescape
-from fhirserver.search.words import words_of
 
 MODIFIERS = ("not", "text", "in", "not-in", "above", "below", "of-type")
 

@@ -13,7 +13,7 @@ from fhirserver.conformance.capabilities import capability_statement
 from fhirserver.conformance.terminology import terminology_capabilities
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest
-from fhirserver.web.dependencies import BASE_PATH, call_of
+from fhirserver.web.dependencies import BASE_PATH, call_of, web_of
 from fhirserver.web.negotiation import FHIR_JSON
 from fhirserver.web.parameters import parameters_of
 from fhirserver.web.responses import bundle_response
@@ -26,14 +26,14 @@ _KEPT = 4
 def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
     """The routes of this file. `date` is the instant since which the server has these capabilities."""
     statement = lru_cache(maxsize=_KEPT)(lambda base_url: capability_statement(definitions, base_url, version, date))
-    terminology = lru_cache(maxsize=_KEPT)(lambda base_url: terminology_capabilities(base_url, version, date))
 
     async def get_capabilities(request: Request) -> Response:
         params = parameters_of(request.scope)
         mode = dict(params.items).get("mode", "full")
         base_url = call_of(request).base_url
         if mode == "terminology":
-            body = terminology(base_url)
+            known = await web_of(request).server.terminology.code_systems()
+            body = terminology_capabilities(definitions, known, base_url, version, date)
         elif mode in ("full", "normative"):
             body = statement(base_url)
         else:

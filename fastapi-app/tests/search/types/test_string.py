@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from fhirserver.fhir.datatypes.text import normalised
 from fhirserver.fhir.outcomes import InvalidRequest
-from fhirserver.search.types.string import normalised
 
 from ..evaluate import Searcher
 
