@@ -36,7 +36,7 @@ _COMMAND = (sys.executable, "-c", "from fhirserver.cli import main; main()")
 
 
 @contextmanager
-def _process(*command: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def process(*command: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     with Path(tempfile.gettempdir(), "fhirserver-bench.log").open("wb") as log:
         process = subprocess.Popen(
             command, env=os.environ | environment, stdout=log, stderr=log, start_new_session=True
@@ -48,7 +48,7 @@ def _process(*command: str, environment: dict[str, str]) -> Iterator["subprocess
             process.wait()
 
 
-async def _ready(port: int, path: str) -> float:
+async def ready(port: int, path: str) -> float:
     """Seconds until the server answers."""
     start = time.perf_counter()
     while True:
@@ -258,12 +258,12 @@ async def _measure(arguments: argparse.Namespace, dsn: str) -> None:
     command = [sys.executable, "-m", "uvicorn", "bench.ceiling:app", "--port", str(_CEILING_PORT)]
     serve = [*_COMMAND, "serve", "--port", str(_PORT)]
     workers = str(arguments.workers)
-    with _process(*serve, "--workers", workers, environment=environment) as server:
-        print(f"Start until the first answer: {await _ready(_PORT, '/health/ready'):.2f} s\n")
-        with _process(
+    with process(*serve, "--workers", workers, environment=environment) as server:
+        print(f"Start until the first answer: {await ready(_PORT, '/health/ready'):.2f} s\n")
+        with process(
             *command, "--workers", workers, "--no-access-log", "--log-level", "warning", environment=environment
         ):
-            await _ready(_CEILING_PORT, "/empty")
+            await ready(_CEILING_PORT, "/empty")
             table = _Table()
             for clients in arguments.clients:
                 await _crud(table, arguments.seconds, clients, dsn)

@@ -106,6 +106,19 @@ class OpenServer:
             await pool.close()
 
 
+@asynccontextmanager
+async def open_terminology(settings: Settings, dsn: str) -> AsyncIterator[tuple[Server, Call, PostgresTerminology]]:
+    """The server and the tables of code systems, for the command line; no statement is too long."""
+    unhurried = settings.database.model_copy(update={"statement_timeout_ms": 0, "pool_size": 2})
+    settings = settings.model_copy(update={"database": unhurried})
+    pool = Pool(dsn, size=2)
+    try:
+        async with OpenServer(settings, dsn)() as (server, call):
+            yield server, call, PostgresTerminology(pool, observe_statement)
+    finally:
+        await pool.close()
+
+
 class _Health:
     """Whether the database answers."""
 

@@ -4,21 +4,21 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import uvicorn
 
-from fhirserver.cli import cluster
+from fhirserver.cli import cluster, terminology
+from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.jobs.load.run import Report, load
 from fhirserver.jobs.load.take_in import Taken
 from fhirserver.main import SOFTWARE_VERSION, OpenServer
 from fhirserver.observability.metrics import shared_by_workers
-from fhirserver.settings import Settings, SettingsError, load_settings
+from fhirserver.settings import SettingsError, load_settings
 from fhirserver.storage import migrate
 from fhirserver.storage.cluster import ClusterError
 from fhirserver.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -28,16 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="A FHIR R4 se
 db = typer.Typer(no_args_is_help=True, help="The database: its schema, and the embedded PostgreSQL.")
 app.add_typer(db, name="db")
 app.add_typer(cluster.app, name="cluster")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="Folder of the embedded PostgreSQL; used if FHIR_DATABASE_URL is not set.",
-        envvar="FHIR_DATA_DIR",
-    ),
-]
+app.add_typer(terminology.app, name="terminology")
 
 
 def main() -> None:
@@ -45,37 +36,9 @@ def main() -> None:
     try:
         app()
     except (SettingsError, EmbeddedPostgresError, FhirError, ClusterError) as error:
-        _fail(str(error))
+        fail(str(error))
     except DRIVER_ERRORS as error:
-        _fail(f"the database can't be used: {error}")
-
-
-def _fail(problem: str) -> NoReturn:
-    print(problem, file=sys.stderr)
-    raise SystemExit(1)
-
-
-def _data_dir(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    if os.geteuid() == 0:
-        return Path("/var/lib/fhirserver")
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "fhirserver"
-
-
-@contextmanager
-def _database(settings: Settings, data: Path | None) -> Iterator[str]:
-    """The DSN of the database to use, with the newest schema; an embedded one is stopped by the last that uses it."""
-    if settings.dsn is not None:
-        if settings.database.migrate:
-            migrate.upgrade(settings.dsn)
-        elif revision := migrate.missing(settings.dsn):
-            _fail(f"the schema of the database lacks revision {revision}: run `fhirserver db upgrade`")
-        yield settings.dsn
-        return
-    with EmbeddedPostgres(_data_dir(data)).used() as dsn:
-        migrate.upgrade(dsn)
-        yield dsn
+        fail(f"the database can't be used: {error}")
 
 
 @app.command()
@@ -88,7 +51,7 @@ def serve(
 ) -> None:
     """Run the server until it is stopped by SIGTERM or Ctrl-C."""
     settings = load_settings()
-    with _database(settings, data) as dsn, shared_by_workers() if workers > 1 else nullcontext():
+    with database(settings, data) as dsn, shared_by_workers() if workers > 1 else nullcontext():
         os.environ["FHIR_DATABASE_URL"] = dsn
         # uvicorn raises the signal again when it is done, which would end this process before the database is.
         signal.signal(signal.SIGTERM, lambda *_: None)
@@ -121,11 +84,11 @@ def load_command(
 ) -> None:
     """Load bundles, resources and NDJSON. What was loaded before is passed over, so it can be repeated."""
     settings = load_settings()
-    with _database(settings, data) as dsn, _Progress() as progress:
+    with database(settings, data) as dsn, _Progress() as progress:
         try:
             report = load(paths, OpenServer(settings, dsn), workers or os.cpu_count() or 1, progress)
         except (FileNotFoundError, ValueError) as error:
-            _fail(str(error))
+            fail(str(error))
         if report.written:
             migrate.analyze(dsn)
     _print(report, progress.seconds)
@@ -188,9 +151,9 @@ def _print(report: Report, seconds: float) -> None:
 def db_upgrade(data: DataDir = None) -> None:
     """Bring the schema to that of this version."""
     dsn = load_settings().dsn
-    with nullcontext(dsn) if dsn else EmbeddedPostgres(_data_dir(data)).used() as database:
-        migrate.upgrade(database)
-        print(f"at {migrate.current(database)}")
+    with nullcontext(dsn) if dsn else EmbeddedPostgres(data_dir(data)).used() as used:
+        migrate.upgrade(used)
+        print(f"at {migrate.current(used)}")
 
 
 @db.command("wait")
@@ -200,7 +163,7 @@ def db_wait(
     """Wait until the database of FHIR_DATABASE_URL answers and has the schema of this version or of a newer one."""
     dsn = load_settings().dsn
     if dsn is None:
-        _fail("FHIR_DATABASE_URL is not set; an embedded database is migrated by the server that starts it")
+        fail("FHIR_DATABASE_URL is not set; an embedded database is migrated by the server that starts it")
     end = time.monotonic() + seconds
     while True:
         try:
@@ -211,7 +174,7 @@ def db_wait(
         if revision is None:
             return
         if time.monotonic() >= end:
-            _fail(problem)
+            fail(problem)
         time.sleep(1)
 
 
@@ -219,14 +182,14 @@ def db_wait(
 def db_current(data: DataDir = None) -> None:
     """Print the version of the schema."""
     settings = load_settings()
-    with nullcontext(settings.dsn) if settings.dsn else EmbeddedPostgres(_data_dir(data)).used() as dsn:
+    with nullcontext(settings.dsn) if settings.dsn else EmbeddedPostgres(data_dir(data)).used() as dsn:
         print(migrate.current(dsn) or "empty")
 
 
 @db.command("stop")
 def db_stop(data: DataDir = None) -> None:
     """Stop the embedded PostgreSQL, if it runs."""
-    EmbeddedPostgres(_data_dir(data)).stop()
+    EmbeddedPostgres(data_dir(data)).stop()
 
 
 @app.command()

@@ -7,9 +7,8 @@ from fhirserver.fhir.terminology.selection import Selection
 from fhirserver.interactions.store import StoredResource
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.repositories import concept_loading, concepts, reading
-from fhirserver.storage.repositories.concept_loading import PlacedConcept
 from fhirserver.storage.statements import Observe, Statements
-from fhirserver.terminology.store import LoadedSystem, Stored, Wanted
+from fhirserver.terminology.store import LoadedSystem, PlacedConcept, Stored, Wanted
 
 
 class PostgresTerminology:

@@ -27,7 +27,7 @@ from fhirserver.terminology.sources import KnownSystem, Sources
 from fhirserver.terminology.store import LoadedSystem, Wanted
 
 MOST_CODES = 10_000
-_COUNTED = 10_000
+_COUNTED = 1_000
 _METADATA = ("id", "url", "identifier", "version", "name", "title", "status", "experimental", "date", "publisher")
 
 
@@ -60,14 +60,19 @@ async def segments(sources: Sources, contents: Contents, request: ExpansionReque
             merged[id(system) if system is not None else wanted] = Segment(wanted, system, selection, None, key[1])
     active_only = request.active_only or not contents.inactive
     for segment in merged.values():
-        if not isinstance(segment.system, LoadedSystem):
+        if isinstance(segment.system, LoadedSystem):
+            concepts = await _listed_in_table(sources, segment.system, segment.selection)
+        else:
+            concepts = _in_memory(segment.key, segment.system, segment.selection)
+        if concepts is not None:
             segment.concepts = [
                 concept
-                for concept in _in_memory(segment.key, segment.system, segment.selection)
+                for concept in concepts
                 if not (active_only and concept.inactive) and not (request.selectable_only and concept.abstract)
             ]
             if request.words:
-                segment.concepts = _named(segment.concepts, segment.system, request.words)
+                known = segment.system.name_texts if isinstance(segment.system, CodeSystem) else {}
+                segment.concepts = _named(segment.concepts, known, request.words)
     return list(merged.values())
 
 
@@ -84,9 +89,17 @@ def _in_memory(key: SystemKey, system: System | None, selection: Selection) -> l
     return [concept for concept in concepts if holds(selection, concept, system)]
 
 
-def _named(concepts: list[Concept], system: System | None, wanted: Sequence[str]) -> list[Concept]:
+async def _listed_in_table(sources: Sources, system: LoadedSystem, selection: Selection) -> list[Concept] | None:
+    """The codes that the value set lists one by one, in its order; None if it doesn't list them."""
+    codes = listed_codes(selection)
+    if codes is None:
+        return None
+    found = await sources.store.decide(system, selection, codes)
+    return [found[code][0] for code in codes if code in found and found[code][1]]
+
+
+def _named(concepts: list[Concept], known: Mapping[str, str], wanted: Sequence[str]) -> list[Concept]:
     """Those with names that have words beginning with the wanted ones, the shortest display first."""
-    known: Mapping[str, str] = system.name_texts if isinstance(system, CodeSystem) else {}
     found = [item for item in concepts if is_named(known.get(item.code) or name_text(item), wanted)]
     return sorted(found, key=lambda concept: len(concept.display or ""))
 
@@ -148,7 +161,7 @@ class _Page:
             return
         offset = max(self.request.offset - self.total, 0)
         size: int | None
-        if isinstance(segment.system, LoadedSystem):
+        if isinstance(segment.system, LoadedSystem) and segment.concepts is None:
             found, size = await self._from_table(segment, segment.system, offset)
         else:
             concepts = segment.concepts or []
@@ -179,7 +192,7 @@ class _Page:
         if request.count == 0 or (found == [] and offset):
             return found, await store.count(wanted)
         counted = await store.count(wanted, offset + _COUNTED + 1)
-        return found, counted if counted <= offset + _COUNTED else None
+        return found, counted if counted != offset + _COUNTED + 1 else None
 
 
 def contained(value_set: Json) -> Iterator[Json]:

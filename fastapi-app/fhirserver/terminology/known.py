@@ -67,7 +67,7 @@ class KnownTerminology:
         found: dict[str, set[str]] = {}
         for segment in await expanding.segments(self.sources, contents, request):
             concepts = segment.concepts or []
-            if isinstance(segment.system, LoadedSystem):
+            if isinstance(segment.system, LoadedSystem) and segment.concepts is None:
                 wanted = Wanted(segment.system, segment.selection, active_only=not contents.inactive)
                 concepts = await self.sources.store.select(wanted, 0, limit + 1)
             found.setdefault(segment.key[0], set()).update(concept.code for concept in concepts)

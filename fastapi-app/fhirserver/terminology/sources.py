@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import orjson
@@ -239,7 +240,7 @@ class Sources:
             writes = self._writes
             found = await self.store.stored(resource_type, parameter, missing)
             # What was written meanwhile may not be in it: then it is good for this answer only.
-            until = now + FRESH_SECONDS if writes == self._writes else 0.0
+            until = now + FRESH_SECONDS if writes == self._writes else -inf
             for uri in missing:
                 known[keys[uri]] = until, tuple(item for item in found if item.uri == uri)
         return {uri: known[key][1] for uri, key in keys.items()}

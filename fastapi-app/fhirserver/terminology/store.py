@@ -42,6 +42,15 @@ class Wanted:
     selectable_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedConcept:
+    """A concept with its place in the order of the code system, and all that subsume it, without itself."""
+
+    ordinal: int
+    concept: Concept
+    ancestors: Sequence[str]
+
+
 class TerminologyStore(Protocol):
     """Each call is one statement."""
 

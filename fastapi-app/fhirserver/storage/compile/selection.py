@@ -41,11 +41,6 @@ def _key(system: int, *parts: str) -> int:
     return signed(xxh3_64_intdigest("\x1f".join((str(system), *parts)).encode()))
 
 
-def sorted_lexemes(words: Iterable[str]) -> list[bytes]:
-    """Words as the column `words` has them."""
-    return sorted({word.encode() for word in words})
-
-
 def text_query(words: Iterable[str]) -> str:
     """The tsquery for rows that have a word beginning with each of these, which are letters and digits only."""
     return " & ".join(f"'{word}':*" for word in list(words)[:_MOST_WORDS])

@@ -3,17 +3,16 @@ the same URL and version, in one transaction.
 """
 
 import secrets
-import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from fhirserver.fhir.datatypes.text import words_of
 from fhirserver.fhir.terminology.concepts import Concept, Json, property_text
-from fhirserver.storage.compile.selection import is_a_key, property_key, sorted_lexemes
+from fhirserver.storage.compile.selection import is_a_key, property_key
 from fhirserver.storage.statements import Statement, Statements
+from fhirserver.terminology.store import PlacedConcept
 
 COLUMNS = (
     "code_system",
@@ -43,15 +42,6 @@ CLEAN = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedConcept:
-    """A concept with its place in the order of the code system, and all that subsume it, without itself."""
-
-    ordinal: int
-    concept: Concept
-    ancestors: Sequence[str]
-
-
 async def start(statements: Statements, header: Json) -> int:
     """Begin a code system; its key. `header` is the CodeSystem resource without concepts."""
     await statements.run(ABANDONED)
@@ -62,9 +52,6 @@ async def start(statements: Statements, header: Json) -> int:
 
 async def add(statements: Statements, key: int, concepts: Iterable[PlacedConcept]) -> None:
     """Add concepts to it."""
-    await statements.driver.set_type_codec(
-        "tsvector", schema="pg_catalog", format="binary", encoder=_tsvector, decoder=bytes
-    )
     await statements.copy("copy_concepts", "concept", COLUMNS, [_row(key, placed) for placed in concepts])
 
 
@@ -110,7 +97,7 @@ def _row(key: int, placed: PlacedConcept) -> tuple[Any, ...]:
         concept.abstract,
         self_key,
         list(keys),
-        sorted_lexemes(word for name in (concept.code, *concept.names()) for word in words_of(name)),
+        ([], [word for name in (concept.code, *concept.names()) for word in words_of(name)]),
         orjson.dumps({name: value for name, value in detail.items() if value}),
     )
 
@@ -122,8 +109,3 @@ def _properties(concept: Concept) -> Iterable[tuple[str, str]]:
         text = property_text(item)
         if text:
             yield item["code"], text
-
-
-def _tsvector(lexemes: list[bytes]) -> bytes:
-    """The binary form of a tsvector without positions."""
-    return struct.pack("!i", len(lexemes)) + b"".join(word + b"\0\0\0" for word in lexemes)
