@@ -57,7 +57,8 @@ start_server() {
     fi
     say "Starting the server …" "Iniciando el servidor …"
     if command -v setsid >/dev/null; then apart=(setsid); fi # macOS has none
-    ${apart[@]+"${apart[@]}"} nohup "$REPO/.venv/bin/fhirserver" serve --port "$port" --workers "$workers" --data "$data" \
+    ${apart[@]+"${apart[@]}"} nohup env FHIR_AUTH__SELF_REGISTRATION="${FHIR_AUTH__SELF_REGISTRATION-practitioner,patient}" \
+        "$REPO/.venv/bin/fhirserver" serve --port "$port" --workers "$workers" --data "$data" \
         >>"$log" 2>&1 </dev/null &
     echo $! >"$data/server.pid"
     echo "$port" >"$data/server.port"
@@ -96,7 +97,7 @@ load_sample() {
 }
 
 local_mode() {
-    local pid
+    local pid admin
     mkdir -p "$data"
     data=$(cd "$data" && pwd -P)
     make_environment "$REPO/.venv" "$APP/requirements.txt"
@@ -109,6 +110,8 @@ local_mode() {
         start_server
     fi
     load_sample "$APP/sample" "$REPO/.venv/bin/fhirserver" load --data "$data"
+    admin=$("$REPO/.venv/bin/fhirserver" users create-admin --unless-any --data "$data") ||
+        fail 1 "The first administrator could not be created; see above." "No se pudo crear el primer administrador; vea arriba."
     text "
   FHIR API    http://127.0.0.1:$port/fhir
   Swagger UI  http://127.0.0.1:$port/docs
@@ -117,7 +120,12 @@ local_mode() {
   Metrics     http://127.0.0.1:$port/metrics
   Log         $data/server.log
 
-Try:   curl 'http://127.0.0.1:$port/fhir/Patient?_count=2&_pretty=true'
+$([ -z "$admin" ] || echo "Administrator (the password is not shown again):  $admin
+")
+Try:   curl -X POST http://127.0.0.1:$port/auth/register -H 'Content-Type: application/json' -d '{\"username\":\"doctor1\",
+         \"email\":\"doctor1@hospital.com\",\"password\":\"SecurePass123!\",\"full_name\":\"Dr. Juan Pérez\",\"role\":\"practitioner\"}'
+       curl -X POST http://127.0.0.1:$port/auth/login -d 'username=doctor1&password=SecurePass123!'
+       curl 'http://127.0.0.1:$port/fhir/Patient?_count=2&_pretty=true' -H 'Authorization: Bearer <access_token>'
 Stop:  ./cleanup.sh local$([ "$data" = "$DEFAULT_DATA" ] || echo " --dir $data")
 " "
   API FHIR    http://127.0.0.1:$port/fhir
@@ -127,7 +135,12 @@ Stop:  ./cleanup.sh local$([ "$data" = "$DEFAULT_DATA" ] || echo " --dir $data")
   Métricas    http://127.0.0.1:$port/metrics
   Registro    $data/server.log
 
-Pruebe:  curl 'http://127.0.0.1:$port/fhir/Patient?_count=2&_pretty=true'
+$([ -z "$admin" ] || echo "Administrador (la contraseña no se vuelve a mostrar):  $admin
+")
+Pruebe:  curl -X POST http://127.0.0.1:$port/auth/register -H 'Content-Type: application/json' -d '{\"username\":\"doctor1\",
+           \"email\":\"doctor1@hospital.com\",\"password\":\"SecurePass123!\",\"full_name\":\"Dr. Juan Pérez\",\"role\":\"practitioner\"}'
+         curl -X POST http://127.0.0.1:$port/auth/login -d 'username=doctor1&password=SecurePass123!'
+         curl 'http://127.0.0.1:$port/fhir/Patient?_count=2&_pretty=true' -H 'Authorization: Bearer <access_token>'
 Pare:    ./cleanup.sh local$([ "$data" = "$DEFAULT_DATA" ] || echo " --dir $data")
 "
 }
@@ -161,6 +174,7 @@ compose_mode() {
   FHIR API    http://127.0.0.1:$port/fhir
   Swagger UI  http://127.0.0.1:$port/docs
   Health      http://127.0.0.1:$port/health
+  Administrator admin       (FHIR_ADMIN_PASSWORD in .env)
   Grafana     http://127.0.0.1:$(setting GRAFANA_PORT 3000)      (admin, GRAFANA_PASSWORD in .env)
   Prometheus  http://127.0.0.1:$(setting PROMETHEUS_PORT 9090)
   Database    psql -h localhost -p $(setting POSTGRES_PORT 5432) -U postgres -d clinical_records   (POSTGRES_PASSWORD in .env)
@@ -171,6 +185,7 @@ Stop:  ./cleanup.sh compose
   API FHIR    http://127.0.0.1:$port/fhir
   Swagger UI  http://127.0.0.1:$port/docs
   Estado      http://127.0.0.1:$port/health
+  Administrador admin       (FHIR_ADMIN_PASSWORD en .env)
   Grafana     http://127.0.0.1:$(setting GRAFANA_PORT 3000)      (admin, GRAFANA_PASSWORD en .env)
   Prometheus  http://127.0.0.1:$(setting PROMETHEUS_PORT 9090)
   Datos       psql -h localhost -p $(setting POSTGRES_PORT 5432) -U postgres -d clinical_records   (POSTGRES_PASSWORD en .env)

@@ -5,11 +5,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import quantiles
 from time import perf_counter
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; `status` is what the answer has to have, None: any. `headers` replace those by default."""
+    """One HTTP request; `status` is what the answer has to have, None: any. `headers` replace those by default.
+
+    `token` is sent with all of them.
+    """
+
+    token: ClassVar[str] = ""
 
     method: str
     path: str
@@ -20,6 +26,8 @@ class Request:
     def encoded(self, host: str) -> bytes:
         """The request as it goes over the wire."""
         headers = {"Host": host, "Accept": "application/fhir+json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         if self.body:
             headers |= {"Content-Type": "application/fhir+json", "Content-Length": str(len(self.body))}
         lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{k}: {v}" for k, v in {**headers, **self.headers}.items())]

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import asyncpg
 
@@ -32,6 +35,7 @@ from fhirserver.storage.repositories.reading import READ
 from fhirserver.storage.repositories.writing import COLUMNS, INSERT
 
 _PORT, _CEILING_PORT = 8371, 8372
+_ADMIN, _PASSWORD = "bench", secrets.token_urlsafe(16)
 _COMMAND = (sys.executable, "-c", "from fhirserver.cli import main; main()")
 
 
@@ -255,11 +259,15 @@ async def _copy_loop(dsn: str) -> float:
 
 async def _measure(arguments: argparse.Namespace, dsn: str) -> None:
     environment = {"FHIR_DATABASE_URL": dsn, "FHIR_BENCH_DSN": dsn, "FHIR_OBSERVABILITY__LOG_LEVEL": "INFO"}
+    environment |= {"FHIR_AUTH__ENABLED": str(arguments.auth), "FHIR_LIMITS__REQUESTS_PER_MINUTE": "0"}
+    environment |= {"FHIR_ADMIN_USERNAME": _ADMIN, "FHIR_ADMIN_PASSWORD": _PASSWORD}
     command = [sys.executable, "-m", "uvicorn", "bench.ceiling:app", "--port", str(_CEILING_PORT)]
     serve = [*_COMMAND, "serve", "--port", str(_PORT)]
     workers = str(arguments.workers)
     with process(*serve, "--workers", workers, environment=environment) as server:
         print(f"Start until the first answer: {await ready(_PORT, '/health/ready'):.2f} s\n")
+        if arguments.auth:
+            Request.token = _login()
         with process(
             *command, "--workers", workers, "--no-access-log", "--log-level", "warning", environment=environment
         ):
@@ -269,6 +277,13 @@ async def _measure(arguments: argparse.Namespace, dsn: str) -> None:
                 await _crud(table, arguments.seconds, clients, dsn)
         await _searches(table, arguments.seconds, arguments.clients[0])
         print(f"\nMemory: {', '.join(_memory(server))}")
+
+
+def _login() -> str:
+    """The access token of the administrator that the environment names."""
+    form = urlencode({"username": _ADMIN, "password": _PASSWORD}).encode()
+    with urlopen(f"http://127.0.0.1:{_PORT}/auth/login", form) as answer:
+        return str(json.load(answer)["access_token"])
 
 
 def _prepare(arguments: argparse.Namespace, dsn: str) -> None:
@@ -284,6 +299,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--clients", type=int, nargs="+", default=[16])
     parser.add_argument("--synthea", nargs="*", help="folders of transaction bundles to load first")
+    parser.add_argument("--auth", action="store_true", help="with access control, as an administrator")
     parser.add_argument("--database", help="postgresql://… instead of an embedded one")
     arguments = parser.parse_args()
     if arguments.database:

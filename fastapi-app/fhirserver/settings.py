@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -65,15 +66,71 @@ class DatabaseSettings(_Group):
 
 
 class ServerSettings(_Group):
-    """`base_url`: how clients address the FHIR base, where a proxy hides it: `https://example.org/fhir`."""
+    """`base_url`: how clients address the FHIR base, where a proxy hides it: `https://example.org/fhir`.
+
+    `cors_origins`: the origins whose pages may ask, separated by commas; `*` for all. `trusted_proxies`: addresses
+    whose X-Forwarded-For and -Proto are believed.
+    """
 
     base_url: str | None = None
     docs: bool = True
+    cors_origins: str = ""
+    trusted_proxies: str = ""
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may ask."""
+        return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
     @field_validator("base_url")
     @classmethod
     def _http(cls, url: str | None) -> str | None:
         return _http_url(url)
+
+
+class IssuerSettings(_Group):
+    """An OpenID Connect provider whose tokens are accepted, and what of them is believed (`access/issuers.py`).
+
+    `allow_private` lets its addresses be private ones, and plain HTTP.
+    """
+
+    issuer: str
+    audience: str
+    algorithms: tuple[Literal["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"], ...] = ("RS256", "ES256")
+    roles_claim: str = "roles"
+    roles: dict[str, str] = {}
+    default_roles: tuple[str, ...] = ()
+    name_claim: str = "preferred_username"
+    fhir_user_claim: str | None = None
+    allow_private: bool = False
+    ca_file: Path | None = None
+
+
+class AuthSettings(_Group):
+    """Who may come in. `self_registration`: the roles that somebody may register for, separated by commas."""
+
+    enabled: bool = True
+    issuer: str | None = None
+    audience: str | None = None
+    access_token_minutes: int = Field(15, ge=1, le=1440)
+    refresh_token_days: int = Field(14, ge=1, le=366)
+    clock_skew_seconds: int = Field(30, ge=0, le=300)
+    self_registration: str = ""
+    password_min_length: int = Field(12, ge=8, le=64)
+    key_passphrase: SecretStr | None = None
+    issuers: tuple[IssuerSettings, ...] = ()
+
+    @property
+    def registered_roles(self) -> tuple[str, ...]:
+        """The roles that somebody may register for."""
+        return tuple(role.strip() for role in self.self_registration.split(",") if role.strip())
+
+    @field_validator("self_registration")
+    @classmethod
+    def _no_admin(cls, roles: str) -> str:
+        if "admin" in (role.strip() for role in roles.split(",")):
+            raise ValueError("nobody registers as admin")
+        return roles
 
 
 class SearchSettings(_Group):
@@ -101,11 +158,21 @@ class SearchSettings(_Group):
 
 
 class LimitSettings(_Group):
-    """What a request may not pass."""
+    """What a request may not pass, and how many there may be in a minute (0: any number).
+
+    `requests_per_minute` are those of one caller; `…_of_address` those from one address while it is not yet known who
+    asks; `auth_requests_per_minute` those from one address to `/auth`.
+    """
 
     body_bytes: int = Field(16 * 1024 * 1024, ge=1024)
     url_bytes: int = Field(16 * 1024, ge=256)
     nesting: int = Field(100, ge=10, le=500)
+    header_bytes: int = Field(64 * 1024, ge=4096)
+    header_seconds: float = Field(20.0, gt=0)
+    body_seconds: float = Field(60.0, gt=0)
+    requests_per_minute: int = Field(60_000, ge=0)
+    requests_per_minute_of_address: int = Field(6_000, ge=0)
+    auth_requests_per_minute: int = Field(120, ge=0)
 
 
 class TerminologySettings(_Group):
@@ -128,12 +195,19 @@ class ObservabilitySettings(_Group):
 
 
 class Settings(BaseSettings):
-    """All settings. `FHIR_DATABASE__POOL_SIZE=20` sets `database.pool_size`; `FHIR_DATABASE_URL` is the URL too."""
+    """All settings. `FHIR_DATABASE__POOL_SIZE=20` sets `database.pool_size`; `FHIR_DATABASE_URL` is the URL too.
+
+    `admin_username` and `admin_password` are those of the first administrator, for as long as there is none.
+    """
 
     model_config = SettingsConfigDict(env_prefix="FHIR_", env_nested_delimiter="__", env_ignore_empty=True, frozen=True)
 
     database_url: DatabaseUrl | None = None
     data_dir: Path | None = None
+    redis_url: SecretStr | None = None
+    admin_username: str | None = None
+    admin_password: SecretStr | None = None
+    auth: AuthSettings = AuthSettings()
     database: DatabaseSettings = DatabaseSettings()
     server: ServerSettings = ServerSettings()
     search: SearchSettings = SearchSettings()

@@ -1,20 +1,23 @@
 """The command: refusing to start is one line and an exit code; serving and stopping leave nothing behind."""
 
+import json
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPSHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 import asyncpg
 import pytest
+from certificates import certificate
 
 from fhirserver.storage.embedded import EmbeddedPostgres
 
@@ -38,11 +41,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
+def wait_until_ready(
+    port: int, process: "subprocess.Popen[bytes]", opener: OpenerDirector = OPENER, scheme: str = "http"
+) -> None:
     for _ in range(300):
         assert process.poll() is None, "the server ended"
         try:
-            OPENER.open(f"http://127.0.0.1:{port}/health/ready", timeout=5)
+            opener.open(f"{scheme}://127.0.0.1:{port}/health/ready", timeout=5)
             return
         except (URLError, ConnectionError):
             time.sleep(0.1)
@@ -151,5 +156,98 @@ def test_serve_runs_until_sigterm_and_stops_its_database(data_dir: Path, workers
         assert not EmbeddedPostgres(data).running()
     finally:
         process.kill()
+        process.wait()
+        EmbeddedPostgres(data).stop()
+
+
+def test_users_are_administered_by_the_operator(dsn):
+    name = f"cli{time.time_ns()}"
+    created = run(
+        "users", "create", name, "nurse", "--email", "n@example.org", "--full-name", "N", FHIR_DATABASE_URL=dsn
+    )
+    assert created.returncode == 0
+    username, password = created.stdout.split()
+    assert (username, len(password)) == (name, 24)
+    changed = run("users", "roles", name, "practitioner", "--fhir-user", "Practitioner/1", FHIR_DATABASE_URL=dsn)
+    assert changed.stdout == f"{name}\tpractitioner\tPractitioner/1\n"
+    assert run("users", "disable", name, FHIR_DATABASE_URL=dsn).returncode == 0
+    assert f"{name}\tpractitioner\tPractitioner/1\tdisabled\n" in run("users", "list", FHIR_DATABASE_URL=dsn).stdout
+    assert run("users", "password", name, FHIR_DATABASE_URL=dsn).stdout.split()[1] != password
+    taken = run("users", "create-admin", name, FHIR_DATABASE_URL=dsn)
+    assert (taken.returncode, taken.stdout, taken.stderr) == (1, "", "this username is taken\n")
+    kid = run("keys", "rotate", FHIR_DATABASE_URL=dsn).stdout.strip()
+    assert kid in run("keys", "list", FHIR_DATABASE_URL=dsn).stdout.split()
+
+
+def test_the_first_administrator_is_made_once(data_dir: Path):
+    data = data_dir / "admin"
+    try:
+        made = run("users", "create-admin", "--data", str(data))
+        assert made.returncode == 0
+        assert made.stdout.startswith("admin ")
+        again = run("users", "create-admin", "--unless-any", "--data", str(data))
+        assert (again.returncode, again.stdout) == (0, "")
+        weak = run("users", "create-admin", "other", "--password-stdin", "--data", str(data))
+        assert (weak.returncode, weak.stderr.count("\n")) == (1, 1)
+    finally:
+        EmbeddedPostgres(data).stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "expected"),
+    [
+        (("--ssl-certfile", "/nowhere.pem"), {}, "TLS takes both"),
+        (("--ssl-certfile", "/nowhere.pem", "--ssl-keyfile", "/nowhere.key"), {}, "/nowhere.pem does not exist"),
+        ((), {"FHIR_ADMIN_PASSWORD": "short"}, "a password has 12 to 256 characters"),
+        (
+            (),
+            {"FHIR_AUTH__SELF_REGISTRATION": "patient,admin"},
+            "FHIR_AUTH__SELF_REGISTRATION: nobody registers as admin",
+        ),
+    ],
+)
+def test_serving_with_what_cannot_work(dsn, arguments, settings, expected):
+    if "FHIR_ADMIN_PASSWORD" in settings and run("users", "list", FHIR_DATABASE_URL=dsn).stdout.count("admin"):
+        pytest.skip("there is an administrator already")
+    done = run("serve", *arguments, FHIR_DATABASE_URL=dsn, **settings)
+    assert done.returncode == 1
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_serving_over_tls_with_a_first_administrator(data_dir: Path, workers: str, tmp_path: Path):
+    data, port = data_dir / f"tls{workers}", free_port()
+    file, key = certificate(tmp_path, "127.0.0.1")
+    tls = ("--ssl-certfile", str(file), "--ssl-keyfile", str(key))
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--data", str(data), "--port", str(port), "--workers", workers, *tls],
+        env=environment(FHIR_ADMIN_USERNAME="root", FHIR_ADMIN_PASSWORD="Correct-Horse-17"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=ssl.create_default_context(cafile=file)))
+    try:
+        wait_until_ready(port, process, opener, "https")
+        base = f"https://127.0.0.1:{port}"
+        with pytest.raises(HTTPError) as refused:
+            opener.open(f"{base}/fhir/Patient", timeout=30)
+        assert refused.value.code == 401
+        form = urlencode({"username": "root", "password": "Correct-Horse-17"}).encode()
+        with opener.open(f"{base}/auth/login", form, timeout=30) as answer:
+            token = json.load(answer)["access_token"]
+            assert answer.headers["strict-transport-security"]
+        for _ in range(4):  # whichever process answers
+            request = Request(f"{base}/fhir/Patient", headers={"Authorization": f"Bearer {token}"})
+            assert opener.open(request, timeout=30).status == 200
+        logout = Request(f"{base}/auth/logout", method="POST", headers={"Authorization": f"Bearer {token}"})
+        assert opener.open(logout, timeout=30).status == 204
+        time.sleep(5)
+        for _ in range(4):
+            with pytest.raises(HTTPError) as refused:
+                opener.open(Request(f"{base}/fhir/Patient", headers={"Authorization": f"Bearer {token}"}), timeout=30)
+            assert refused.value.code == 401
+    finally:
+        process.terminate()
         process.wait()
         EmbeddedPostgres(data).stop()

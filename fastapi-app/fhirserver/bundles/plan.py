@@ -13,6 +13,7 @@ from fhirserver.fhir.outcomes import FhirError, InvalidRequest, MultipleMatches
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.create import assign_id
 from fhirserver.interactions.criteria import criteria_request
+from fhirserver.interactions.permission import require, visible
 from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.canonical import canonical
 
@@ -76,7 +77,7 @@ async def _resolve_criteria(server: Server, call: Call, requests: list[EntryRequ
             searches.append(await criteria_request(server, call, reference.partition("?")[0], reference))
         except FhirError as error:
             raise InvalidRequest([replace(issue, expression=(place,)) for issue in error.issues]) from error
-    found = await server.store.find(searches)
+    found = await server.store.find([visible(server, call, search) for search in searches])
     creators: dict[str, EntryRequest] = {}
     for (entry, query), search, matches in zip(conditional, searches, found, strict=False):
         if len(matches) > 1:
@@ -107,6 +108,7 @@ def _criteria(entry: EntryRequest) -> str | None:
 
 async def _search(server: Server, call: Call, entry: EntryRequest, query: str) -> SearchRequest:
     try:
+        require(call, "search", entry.resource_type)
         return await criteria_request(server, call, entry.resource_type, query)
     except FhirError as error:
         raise type(error)(at_entry(error, entry)) from error

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from random import uniform
 
+from fhirserver.access.scopes import Permission
 from fhirserver.bundles import answers
 from fhirserver.bundles.dispatch import dispatch
 from fhirserver.bundles.entries import EntryRequest, at_entry
@@ -18,6 +19,7 @@ from fhirserver.fhir.bundle_json import BundleEntry, assemble
 from fhirserver.fhir.outcomes import (
     Conflict,
     FhirError,
+    Forbidden,
     InvalidRequest,
     InvalidResource,
     Issue,
@@ -25,12 +27,14 @@ from fhirserver.fhir.outcomes import (
 )
 from fhirserver.interactions.conditional import require_free
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.permission import read_many, require, require_deletable
 from fhirserver.interactions.preconditions import require_match, require_none_match
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
 from fhirserver.interactions.update import require_body_id
 from fhirserver.interactions.versions import Written, check, deletion, next_version, require_id, require_type
 from fhirserver.operations.registry import available
 
+_PERMISSIONS: dict[str, Permission] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
 _ATTEMPTS = 30
 _LONGEST_PAUSE = 0.2  # seconds
 _ENTRIES_BETWEEN_PAUSES = 50
@@ -52,7 +56,7 @@ async def transaction(
 
     When another writer is in the way, the whole is tried again.
     """
-    requests = await _checked(server, entries)
+    requests = await _checked(server, call, entries)
     for attempt in range(_ATTEMPTS):
         try:
             async with server.store.transaction() as session:
@@ -65,7 +69,7 @@ async def transaction(
     raise Conflict("the transaction collides with others again and again")
 
 
-async def _checked(server: Server, entries: Sequence[EntryRequest | FhirError]) -> list[EntryRequest]:
+async def _checked(server: Server, call: Call, entries: Sequence[EntryRequest | FhirError]) -> list[EntryRequest]:
     """The entries, if all of them are right by themselves."""
     issues: list[Issue] = []
     requests = []
@@ -79,19 +83,22 @@ async def _checked(server: Server, entries: Sequence[EntryRequest | FhirError]) 
             if entry.operation is not None:
                 _require_harmless(server, entry, entry.operation)
             if entry.writes:
-                _check_write(server, entry)
+                _check_write(server, call, entry)
             requests.append(entry)
         except FhirError as error:
             issues += error.issues if isinstance(entry, FhirError) else at_entry(error, entry)
-            if error.status == 400:
+            if error.status == 403:
+                worst = Forbidden
+            elif error.status == 400 and worst is not Forbidden:
                 worst = InvalidRequest
     if issues:
         raise worst(issues[:_MAX_ISSUES])
     return requests
 
 
-def _check_write(server: Server, entry: EntryRequest) -> None:
+def _check_write(server: Server, call: Call, entry: EntryRequest) -> None:
     require_type(server, entry.resource_type)
+    require(call, _PERMISSIONS[entry.method], entry.resource_type)
     if entry.resource is not None:
         check(server, entry.resource_type, entry.resource)
     if entry.method != "POST" and entry.query is None:
@@ -110,7 +117,7 @@ async def _carry_out(
     server: Server, call: Call, requests: list[EntryRequest], prefer_return: str
 ) -> dict[int, BundleEntry]:
     plan = await make_plan(server, call, requests)
-    current = await _current(server, requests, plan)
+    current = await _current(server, call, requests, plan)
     answered: dict[int, BundleEntry] = {}
     changes: dict[tuple[str, str], NewVersion] = {}
     for position, entry in enumerate(in_order(requests)):
@@ -119,6 +126,9 @@ async def _carry_out(
         if not entry.writes:
             continue
         try:
+            if entry.method == "DELETE" and entry.index in plan.addresses:
+                address = plan.addresses[entry.index]
+                await require_deletable(server, call, current.get(address), *address)
             answered[entry.index] = _plan_entry(server, call, entry, plan, current, changes, prefer_return)
         except FhirError as error:
             raise type(error)(at_entry(error, entry)) from error
@@ -133,14 +143,22 @@ async def _carry_out(
     return answered
 
 
-async def _current(server: Server, requests: list[EntryRequest], plan: Plan) -> dict[tuple[str, str], StoredResource]:
-    """What is stored under the addresses that are not new."""
-    targets = [
-        plan.addresses[entry.index]
-        for entry in requests
-        if entry.index in plan.addresses and entry.index not in plan.fresh
-    ]
-    return await server.store.read_many(targets) if targets else {}
+async def _current(
+    server: Server, call: Call, requests: list[EntryRequest], plan: Plan
+) -> dict[tuple[str, str], StoredResource]:
+    """What is stored under the addresses that are not new, read for what is to be done with it."""
+    targets: dict[Permission, list[tuple[str, str]]] = {}
+    for entry in requests:
+        if entry.index in plan.addresses and entry.index not in plan.fresh:
+            address = plan.addresses[entry.index]
+            permission: Permission = "search" if entry.method == "POST" else _PERMISSIONS[entry.method]
+            if call.policy.restriction(permission, address[0]) is None:
+                permission = "read"  # nobody will look at `permitted`, so one statement reads all of them
+            targets.setdefault(permission, []).append(address)
+    found: dict[tuple[str, str], StoredResource] = {}
+    for permission, addresses in targets.items():
+        found |= await read_many(server, call, permission, addresses)
+    return found
 
 
 def _plan_entry(
@@ -166,15 +184,18 @@ def _plan_entry(
         if entry.body.get("id", address[1]) != address[1]:
             raise InvalidRequest(f"the criteria match {'/'.join(address)}, the body has another id", expression="id")
         if entry.index not in plan.matched:
-            require_free(previous)
-    require_match(entry.if_match, previous)
+            require_free(call, previous)
     if entry.method == "DELETE":
+        require_match(entry.if_match, previous)
         if previous is None or previous.deleted:
             return answers.of_delete(previous)
-        changes[address] = deletion(server, previous)
+        changes[address] = deletion(server, call, previous)
         return answers.of_delete(changes[address].version)
-    require_none_match(entry.if_none_match, previous)
     resource = rewrite(entry.body, plan.identities.seen_from(entry.full_url), plan.conditional, server.definitions)
-    changes[address] = next_version(server, call, *address, resource, previous)
-    written = Written(changes[address].version, created=previous is None or previous.deleted)
+    permission: Permission = "create" if entry.index in plan.fresh else "update"
+    change = next_version(server, call, permission, *address, resource, previous)
+    require_match(entry.if_match, previous)
+    require_none_match(entry.if_none_match, previous)
+    changes[address] = change
+    written = Written(change.version, created=previous is None or previous.deleted)
     return answers.of_write(call, written, prefer_return)

@@ -1,5 +1,6 @@
 """The command `fhirserver`."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -11,14 +12,16 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from fhirserver.cli import cluster, terminology
+from fhirserver.access.errors import AccessError
+from fhirserver.access.keys import KeyUnreadable
+from fhirserver.cli import cluster, terminology, users
 from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.jobs.load.run import Report, load
 from fhirserver.jobs.load.take_in import Taken
-from fhirserver.main import SOFTWARE_VERSION, OpenServer
+from fhirserver.main import SOFTWARE_VERSION, OpenAccess, OpenServer
 from fhirserver.observability.metrics import shared_by_workers
-from fhirserver.settings import SettingsError, load_settings
+from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage import migrate
 from fhirserver.storage.cluster import ClusterError
 from fhirserver.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -29,13 +32,24 @@ db = typer.Typer(no_args_is_help=True, help="The database: its schema, and the e
 app.add_typer(db, name="db")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(terminology.app, name="terminology")
+app.add_typer(users.app, name="users")
+app.add_typer(users.keys, name="keys")
+
+_OWN_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 def main() -> None:
     """The entry point. Errors that a user can mend are one line and exit code 1."""
     try:
         app()
-    except (SettingsError, EmbeddedPostgresError, FhirError, ClusterError) as error:
+    except (
+        SettingsError,
+        EmbeddedPostgresError,
+        FhirError,
+        ClusterError,
+        AccessError,
+        KeyUnreadable,
+    ) as error:
         fail(str(error))
     except DRIVER_ERRORS as error:
         fail(f"the database can't be used: {error}")
@@ -48,10 +62,21 @@ def serve(
     workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=64)] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Start anew when the code changes; one process.")] = False,
     data: DataDir = None,
+    ssl_certfile: Annotated[Path | None, typer.Option(help="Certificate (chain) for TLS, as PEM.")] = None,
+    ssl_keyfile: Annotated[Path | None, typer.Option(help="Its private key, as PEM.")] = None,
 ) -> None:
     """Run the server until it is stopped by SIGTERM or Ctrl-C."""
     settings = load_settings()
+    if (ssl_certfile is None) != (ssl_keyfile is None):
+        fail("TLS takes both --ssl-certfile and --ssl-keyfile")
+    for file in (ssl_certfile, ssl_keyfile):
+        if file is not None and not file.is_file():
+            fail(f"{file} does not exist")
     with database(settings, data) as dsn, shared_by_workers() if workers > 1 else nullcontext():
+        if settings.auth.enabled:
+            asyncio.run(_first_admin(settings, dsn))
+        elif host not in _OWN_MACHINE:
+            print("access control is off: whoever reaches this server may do everything", file=sys.stderr)
         os.environ["FHIR_DATABASE_URL"] = dsn
         # uvicorn raises the signal again when it is done, which would end this process before the database is.
         signal.signal(signal.SIGTERM, lambda *_: None)
@@ -65,12 +90,30 @@ def serve(
             reload=reload,
             reload_dirs=[str(Path(__file__).parent)] if reload else None,
             loop="uvloop",
-            http="httptools",
+            http="fhirserver.web.protocol:BoundedProtocol",
+            ws="none",
+            ssl_certfile=str(ssl_certfile) if ssl_certfile else None,
+            ssl_keyfile=str(ssl_keyfile) if ssl_keyfile else None,
+            proxy_headers=bool(settings.server.trusted_proxies),
+            forwarded_allow_ips=settings.server.trusted_proxies or None,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=30,
         )
+
+
+async def _first_admin(settings: Settings, dsn: str) -> None:
+    """The administrator that the settings name, if there is none yet. A password that was made is told once."""
+    async with OpenAccess(settings, dsn)() as access:
+        username, given = settings.admin_username, settings.admin_password
+        if (username is None and given is None) or await access.administration.has_admin():
+            return
+        username = username or "admin"
+        password = given.get_secret_value() if given is not None else None
+        _, generated = await access.administration.add_admin(username, password)
+    told = f"; the password, which is not told again: {generated}" if generated is not None else ""
+    print(f"administrator {username} created{told}", file=sys.stderr)
 
 
 @app.command("load")

@@ -7,6 +7,9 @@ The error tree::
       InvalidRequest       a header, parameter or path does not make sense
       InvalidResource      the resource breaks a rule of R4
       Unprocessable        understood, but it can't be done: it depends on what is not known, or on too much
+      NotAuthenticated     no credentials, or none that are valid
+      Forbidden            the caller is known, and may not do this
+      TooManyRequests      the caller asks too often
       UnsupportedType      the resource type does not exist in R4
       NotFound             no such resource
       Gone                 the resource was deleted
@@ -100,6 +103,27 @@ class InvalidResource(FhirError):
 class Unprocessable(FhirError):
     status = 422
     code = "processing"
+
+
+class NotAuthenticated(FhirError):
+    status = 401
+    code = "login"
+
+
+class Forbidden(FhirError):
+    status = 403
+    code = "forbidden"
+
+
+class TooManyRequests(FhirError):
+    """`retry_after`: seconds after which it is worth trying again."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, problem: str, retry_after: int):
+        super().__init__(problem)
+        self.retry_after = retry_after
 
 
 class UnsupportedType(FhirError):

@@ -5,11 +5,12 @@ https://hl7.org/fhir/R4/http.html#cond-update and #cdelete
 
 from typing import Any
 
-from fhirserver.fhir.outcomes import Conflict, InvalidRequest
+from fhirserver.fhir.outcomes import Conflict, Forbidden, InvalidRequest
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.create import create
 from fhirserver.interactions.criteria import locked_match
 from fhirserver.interactions.delete import delete
+from fhirserver.interactions.permission import read_current
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.update import update
 from fhirserver.interactions.versions import Written, require_type
@@ -35,7 +36,7 @@ async def conditional_update(
         if match is None:
             if given is None:
                 return await create(inside, call, resource_type, resource)
-            require_free(await inside.store.read(resource_type, str(given)))
+            require_free(call, await read_current(inside, call, "update", resource_type, str(given)))
             return await update(inside, call, resource_type, str(given), resource, if_match)
         if given is not None and given != match.id:
             raise InvalidRequest(
@@ -53,7 +54,9 @@ async def conditional_delete(server: Server, call: Call, resource_type: str, que
         return await delete(inside, call, resource_type, match.id) if match is not None else None
 
 
-def require_free(stored: StoredResource | None) -> None:
-    """`Conflict` if there is such a resource."""
+def require_free(call: Call, stored: StoredResource | None) -> None:
+    """`Conflict` if there is such a resource; `Forbidden` if it is one that the call may not update."""
+    if stored is not None and not stored.permitted:
+        raise Forbidden(f"{call.caller.name} has no permission to update that {stored.resource_type}")
     if stored is not None and not stored.deleted:
         raise Conflict(f"nothing matches the criteria, but {stored.resource_type}/{stored.id} exists", expression="id")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
+from fhirserver.access.caller import OPERATOR, Caller
 from fhirserver.access.policy import Policy
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.validation.structure import Validator
@@ -48,8 +49,12 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The request at hand: the base of the URLs in the answer (without a slash at its end), its id, its policy."""
+    """The request at hand: the base of the URLs in the answer (without a slash at its end), its id, and who asks.
+
+    `policy` is what `caller` may touch; the interactions ask it through `interactions/permission.py`.
+    """
 
     base_url: str
     request_id: str
     policy: Policy
+    caller: Caller = OPERATOR

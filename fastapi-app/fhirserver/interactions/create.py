@@ -6,6 +6,7 @@ from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.placement import patient_of
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.criteria import locked_match
+from fhirserver.interactions.permission import require
 from fhirserver.interactions.versions import Written, check, next_version, require_type
 
 
@@ -18,9 +19,10 @@ async def create(
 ) -> Written:
     """Store the resource under a new id. With If-None-Exist: only if nothing matches; one match is returned as it is.
 
-    An id in the body is ignored. Raises `InvalidResource`, `MultipleMatches`.
+    An id in the body is ignored. Raises `InvalidResource`, `MultipleMatches`, `Forbidden`.
     """
     require_type(server, resource_type)
+    require(call, "create", resource_type)
     check(server, resource_type, resource)
     if if_none_exist is None:
         return await insert(server, call, resource_type, resource)
@@ -34,7 +36,8 @@ async def create(
 
 async def insert(server: Server, call: Call, resource_type: str, resource: dict[str, Any]) -> Written:
     """Store a checked resource under a new id, whose bucket is its patient's."""
-    change = next_version(server, call, resource_type, assign_id(server, call, resource_type, resource), resource, None)
+    id = assign_id(server, call, resource_type, resource)
+    change = next_version(server, call, "create", resource_type, id, resource, None)
     await server.store.write([change])
     return Written(change.version, created=True)
 

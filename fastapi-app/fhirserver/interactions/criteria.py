@@ -7,6 +7,7 @@ writes, so that two of them can't both find nothing.
 from fhirserver.fhir.outcomes import InvalidRequest, MultipleMatches
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.pending import settled
+from fhirserver.interactions.permission import require, visible
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_type
 from fhirserver.search.query.parameters import query_parameters
@@ -41,12 +42,16 @@ async def criteria_request(server: Server, call: Call, resource_type: str, query
 
 
 async def locked_match(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
-    """The one resource that matches, or None. `MultipleMatches` if there are several. Within a transaction."""
+    """The one resource that matches, or None. `MultipleMatches` if there are several. Within a transaction.
+
+    What the call may not find does not match. `Forbidden` if it may find nothing of the type.
+    """
     request = await criteria_request(server, call, resource_type, query)
+    tree = require(call, "search", resource_type)
     await server.store.lock([canonical(request)])
-    [found] = await server.store.find([request])
+    [found] = await server.store.find([visible(server, call, request)])
     if not found:
         return None
     if len(found) > 1:
         raise MultipleMatches(f"several {resource_type} match '{query[:200]}'")
-    return await server.store.read(*found[0])
+    return await server.store.read(*found[0], tree)

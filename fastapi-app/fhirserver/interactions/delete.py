@@ -2,6 +2,7 @@
 
 from fhirserver.fhir.outcomes import Conflict
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.permission import read_current, require_deletable
 from fhirserver.interactions.preconditions import require_match
 from fhirserver.interactions.store import StoredResource, WriteConflict
 from fhirserver.interactions.versions import deletion, require_id, require_type
@@ -12,15 +13,19 @@ _ATTEMPTS = 50
 async def delete(
     server: Server, call: Call, resource_type: str, id: str, if_match: str | None = None
 ) -> StoredResource | None:
-    """Delete the resource: the deletion is a version of its own. None if there was nothing (left) to delete."""
+    """Delete the resource: the deletion is a version of its own. None if there was nothing (left) to delete.
+
+    A call that may not delete everything gets `NotFound` for what is not there or may not be seen, and `Forbidden`.
+    """
     require_type(server, resource_type)
     require_id(id)
     for _ in range(_ATTEMPTS):
-        current = await server.store.read(resource_type, id)
+        current = await read_current(server, call, "delete", resource_type, id)
+        await require_deletable(server, call, current, resource_type, id)
         require_match(if_match, current)
         if current is None or current.deleted:
             return current
-        change = deletion(server, current)
+        change = deletion(server, call, current)
         try:
             await server.store.write([change])
         except WriteConflict:

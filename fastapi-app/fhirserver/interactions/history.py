@@ -1,6 +1,7 @@
 """https://hl7.org/fhir/R4/http.html#history"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -9,10 +10,14 @@ from fhirserver.fhir.datatypes.dates import date_interval
 from fhirserver.fhir.datatypes.ids import embedded_bucket
 from fhirserver.fhir.outcomes import InvalidRequest, NotFound
 from fhirserver.interactions.context import Call, Server
-from fhirserver.interactions.store import HistoryRequest, StoredResource
+from fhirserver.interactions.permission import matches, read_current, read_many, require, require_any, within
+from fhirserver.interactions.store import HistoryPage, HistoryRequest, StoredResource
 from fhirserver.interactions.versions import instant, require_id, require_type
+from fhirserver.search.query.tree import NOTHING
+from fhirserver.search.rewrite.restrict import buckets_of
 
 _IGNORED = frozenset({"_format", "_pretty"})
+_PAGES_AT_ONCE = 10
 _LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
@@ -26,16 +31,18 @@ async def history(
     """The versions of a resource, a type or everything, newest first, as a Bundle of type history.
 
     `params` are those of the URL: `_count`, `_since`, `_at`, and `_cursor` of a next link. `NotFound` if the
-    resource never existed.
+    resource never existed. A call that may not see everything sees the versions that it may see of the resources that
+    it may see now; its pages can be shorter than `_count`.
     """
     if resource_type is not None:
         require_type(server, resource_type)
     if id is not None:
         require_id(id)
     request = _request(server, resource_type, id, params)
-    page = await server.store.history(request)
-    if id is not None and not page.versions and await server.store.read(str(resource_type), id) is None:
-        raise NotFound(f"{resource_type}/{id} is not known")
+    if resource_type is not None and id is not None:
+        page = await _of_resource(server, call, request, resource_type, id)
+    else:
+        page = await _of_many(server, call, _narrowed(server, call, request))
     address = "/".join(part for part in (call.base_url, resource_type, id, "_history") if part)
     applied = [(name, value) for name, value in params if name not in _IGNORED]
     links = [("self", _url(address, applied))]
@@ -47,6 +54,61 @@ async def history(
         [_entry(call, version) for version in page.versions] if request.count else (),
         links=links,
     )
+
+
+async def _of_resource(server: Server, call: Call, request: HistoryRequest, resource_type: str, id: str) -> HistoryPage:
+    is_restricted = require(call, "read", resource_type) is not None
+    if is_restricted:
+        now = await read_current(server, call, "read", resource_type, id)
+        if now is None or not now.permitted:
+            raise NotFound(f"{resource_type}/{id} is not known")
+    page = await server.store.history(request)
+    if is_restricted:
+        versions = [one for one in page.versions if one.deleted or matches(server, call, "read", one)]
+        return replace(page, versions=versions)
+    if not page.versions and await read_current(server, call, "read", resource_type, id) is None:
+        raise NotFound(f"{resource_type}/{id} is not known")
+    return page
+
+
+def _narrowed(server: Server, call: Call, request: HistoryRequest) -> HistoryRequest:
+    """The types of which something may be seen, and where that lives. `Forbidden` if there are none."""
+    if request.resource_type is not None:
+        tree = require(call, "search", request.resource_type)
+        return replace(request, buckets=buckets_of(tree) if tree is not None else None)
+    trees = {name: call.policy.restriction("search", name) for name in server.definitions.resource_types}
+    require_any(server, call, "search")
+    if not any(trees.values()):
+        return request
+    seen = {name: tree for name, tree in trees.items() if tree != NOTHING}
+    places = [buckets_of(tree) if tree is not None else None for tree in seen.values()]
+    known = [place for place in places if place is not None]
+    buckets = frozenset().union(*known) if len(known) == len(places) else None
+    return replace(request, types=tuple(seen), buckets=buckets)
+
+
+async def _of_many(server: Server, call: Call, request: HistoryRequest) -> HistoryPage:
+    """The first page on which something may be seen, of a few that are looked at."""
+    for _ in range(_PAGES_AT_ONCE):
+        page = await server.store.history(request)
+        versions = await _seen(server, call, page.versions)
+        if versions or page.next is None:
+            break
+        request = replace(request, cursor=page.next)
+    return HistoryPage(versions, page.next)
+
+
+async def _seen(server: Server, call: Call, versions: Sequence[StoredResource]) -> Sequence[StoredResource]:
+    restricted = {(one.resource_type, one.id) for one in versions if within(call, "search")(one.resource_type)}
+    if not restricted:
+        return versions
+    now = await read_many(server, call, "search", list(restricted))
+    return [
+        one
+        for one in versions
+        if (one.resource_type, one.id) not in restricted
+        or (now[one.resource_type, one.id].permitted and (one.deleted or matches(server, call, "search", one)))
+    ]
 
 
 def _url(address: str, params: Sequence[tuple[str, str]]) -> str:

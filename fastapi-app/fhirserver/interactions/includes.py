@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from fhirserver.fhir.outcomes import TooCostly
 from fhirserver.fhir.resource_json import parse
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.permission import read_many, visible
 from fhirserver.interactions.store import StoredResource
 from fhirserver.search.request import Include, SearchRequest
 
@@ -63,7 +64,7 @@ async def _targets(
                     wanted[target] = None
     if not wanted:
         return []
-    found = await server.store.read_many(list(wanted))
+    found = await read_many(server, call, "search", list(wanted))
     return _fresh((found[target] for target in wanted if target in found), seen)
 
 
@@ -81,8 +82,7 @@ async def _sources(
         request = server.extractor.referring(include, addresses, server.limits.max_includes - len(found) + 1)
         if request is None:
             continue
-        request = request.narrowed(call.policy.restriction("search", include.resource_type))
-        found += _fresh((await server.store.search(request)).matches, seen)
+        found += _fresh((await server.store.search(visible(server, call, request))).matches, seen)
     return found
 
 
@@ -90,7 +90,7 @@ def _fresh(versions: Iterable[StoredResource], seen: set[tuple[str, str]]) -> li
     fresh = []
     for version in versions:
         address = (version.resource_type, version.id)
-        if version.content is not None and address not in seen:
+        if version.content is not None and version.permitted and address not in seen:
             seen.add(address)
             fresh.append(version)
     return fresh

@@ -12,6 +12,7 @@ from typing import Any
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.fhir.resource_json import parse
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.permission import visible
 from fhirserver.search.query.parameters import query_parameters
 from fhirserver.search.query.parse import parse_query
 
@@ -56,7 +57,7 @@ async def _definition(server: Server, call: Call, resource_type: str, name: str)
         lenient=False,
         now=server.clock(),
     )
-    found = [parse(version.live) for version in (await server.store.search(search)).matches]
+    found = [parse(version.live) for version in (await server.store.search(visible(server, call, search))).matches]
     fitting = [item for item in found if item.get("code") == name and _is_for(item, resource_type)]
     if not fitting:
         where = resource_type or "the system"

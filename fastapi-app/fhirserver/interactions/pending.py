@@ -9,6 +9,7 @@ from dataclasses import replace
 from fhirserver.fhir.outcomes import FhirError, InvalidRequest, NotFound
 from fhirserver.fhir.resource_json import parse
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.permission import read_current, read_many, visible
 from fhirserver.search.keys import ParameterKeys, self_key
 from fhirserver.search.query.tree import CodedMatch, HierarchyMatch, KeyMatch
 from fhirserver.search.request import Include, SearchRequest
@@ -33,7 +34,7 @@ async def settled(server: Server, call: Call, request: SearchRequest) -> SearchR
     for leaf in leaves:
         try:
             found[leaf] = (
-                await _of_codes(server, leaf)
+                await _of_codes(server, call, leaf)
                 if isinstance(leaf, CodedMatch)
                 else await _of_hierarchy(server, call, leaf)
             )
@@ -45,9 +46,9 @@ async def settled(server: Server, call: Call, request: SearchRequest) -> SearchR
     return replace(request, tree=with_found(request.tree, found))
 
 
-async def _of_codes(server: Server, leaf: CodedMatch) -> KeyMatch:
+async def _of_codes(server: Server, call: Call, leaf: CodedMatch) -> KeyMatch:
     keys = ParameterKeys(leaf.resource_type, leaf.parameter, leaf.place)
-    codes = await _codes(server, leaf)
+    codes = await _codes(server, call, leaf)
     return KeyMatch(leaf.label, tuple(keys.token(system, code) for system in codes for code in sorted(codes[system])))
 
 
@@ -76,25 +77,28 @@ async def _below(server: Server, call: Call, level: Iterable[Address]) -> list[A
             continue
         request = server.extractor.referring(Include(name, parameter, name), targets, _MOST + 1)
         if request is not None:
-            found += [(version.resource_type, version.id) for version in (await server.store.search(request)).matches]
+            found += [
+                (version.resource_type, version.id)
+                for version in (await server.store.search(visible(server, call, request))).matches
+            ]
     return found
 
 
 async def _above(server: Server, call: Call, level: Iterable[Address]) -> list[Address]:
     """What these are part of, of the same type: a Procedure that is part of an Observation is in no hierarchy."""
     found: list[Address] = []
-    for (name, _), version in (await server.store.read_many(list(level))).items():
+    for (name, _), version in (await read_many(server, call, "search", list(level))).items():
         parameter = server.definitions.hierarchy(name)
-        if parameter is not None and version.content is not None:
+        if parameter is not None and version.content is not None and version.permitted:
             references = server.extractor.references(parse(version.content), name, parameter, call.base_url)
             found += [address for address in references if address[0] == name]
     return found
 
 
-async def _codes(server: Server, leaf: CodedMatch) -> Mapping[str, Set[str]]:
+async def _codes(server: Server, call: Call, leaf: CodedMatch) -> Mapping[str, Set[str]]:
     terminology = server.terminology
     if leaf.relation == "in":
-        return await terminology.codes(await _url(server, leaf.value))
+        return await terminology.codes(await _url(server, call, leaf.value))
     parts = [unescape(part) for part in split(leaf.value, "|")]
     if len(parts) != 2 or not all(parts):
         raise InvalidRequest(f"a code has a place in the hierarchy of its system only: system|{parts[-1]}")
@@ -104,13 +108,14 @@ async def _codes(server: Server, leaf: CodedMatch) -> Mapping[str, Set[str]]:
     return {system: await terminology.above(system, code)}
 
 
-async def _url(server: Server, value: str) -> str:
+async def _url(server: Server, call: Call, value: str) -> str:
     """The URL of a value set that is told by it, or by its place on this server: `ValueSet/1`, `1`."""
     if ":" in value:
         return value
     id = value.removeprefix("ValueSet/")
-    stored = await server.store.read("ValueSet", id)
-    url = parse(stored.live).get("url") if stored is not None and not stored.deleted else None
+    stored = await read_current(server, call, "search", "ValueSet", id)
+    is_seen = stored is not None and stored.permitted and not stored.deleted
+    url = parse(stored.live).get("url") if stored is not None and is_seen else None
     if not isinstance(url, str):
         raise NotFound(f"there is no value set ValueSet/{id[:64]} with a URL")
     return url

@@ -14,12 +14,11 @@ from fhirserver.interactions.explain import explanation
 from fhirserver.interactions.includes import included
 from fhirserver.interactions.named_queries import with_named_query
 from fhirserver.interactions.pending import settled
+from fhirserver.interactions.permission import require, require_any, visible
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import require_id, require_type
 from fhirserver.search.query.parse import parse_query
-from fhirserver.search.query.tree import EVERYTHING
 from fhirserver.search.request import SearchRequest
-from fhirserver.search.rewrite.types import over_types
 
 
 async def search(
@@ -38,6 +37,9 @@ async def search(
     """
     if resource_type:
         require_type(server, resource_type)
+        require(call, "search", resource_type)
+    else:
+        require_any(server, call, "search")
     if compartment is not None:
         require_compartment(server, *compartment)
     request = parse_query(
@@ -53,10 +55,10 @@ async def search(
     limits = server.limits
     asked = await settled(server, call, request.bounded(limits.default_count, limits.max_count))
     asked = await routed(server, asked, compartment)
-    request = _restricted(server, call, asked)
+    request = visible(server, call, asked)
     outcome = list(request.ignored)
     if request.explain:
-        if request is not asked:
+        if request != replace(asked, restricted=True):
             raise InvalidRequest("_explain is for those who may search everything", code="forbidden")
         outcome += await explanation(server, request)
     if request.count == 0 or request.summary == "count":
@@ -84,15 +86,6 @@ def require_compartment(server: Server, code: str, id: str) -> None:
     if code not in server.definitions.compartments:
         raise NotFound(f"R4 has no compartment of a {code[:80]}", code="not-supported")
     require_id(id)
-
-
-def _restricted(server: Server, call: Call, request: SearchRequest) -> SearchRequest:
-    """The search of what the caller may see."""
-    types = (request.resource_type,) if request.resource_type else request.types or server.definitions.resource_types
-    restrictions = {name: call.policy.restriction("search", name) for name in types}
-    if not any(restrictions.values()):
-        return request
-    return request.narrowed(over_types({name: tree or EVERYTHING for name, tree in restrictions.items()}))
 
 
 def _shaped(server: Server, request: SearchRequest, version: StoredResource, elements: Sequence[str]) -> StoredResource:

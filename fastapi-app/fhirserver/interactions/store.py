@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Protocol
 
 from fhirserver.search.extract import IndexEntry
+from fhirserver.search.query.tree import Node
 from fhirserver.search.request import SearchRequest
+from fhirserver.search.rewrite.restrict import Within
 
 
 class WriteConflict(Exception):
@@ -19,7 +21,10 @@ class WriteConflict(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredResource:
-    """One version of a resource as it is stored. A deletion is a version without content."""
+    """One version of a resource as it is stored. A deletion is a version without content.
+
+    `permitted` tells whether it matches the tree that it was read with.
+    """
 
     resource_type: str
     id: str
@@ -28,6 +33,7 @@ class StoredResource:
     deleted: bool
     content: bytes | None
     bucket: int
+    permitted: bool = True
 
     @property
     def live(self) -> bytes:
@@ -78,6 +84,7 @@ class HistoryRequest:
     """Which versions: of one resource, of a type, or of all; newest first, after the position `cursor`.
 
     `since` keeps what was written at or after an instant; `at` what was current at some time of a closed interval.
+    `types` and `buckets` keep what is of these types and lives there; None: any.
     """
 
     resource_type: str | None
@@ -86,6 +93,8 @@ class HistoryRequest:
     since: datetime | None = None
     at: tuple[datetime, datetime] | None = None
     cursor: str | None = None
+    types: tuple[str, ...] | None = None
+    buckets: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +108,16 @@ class HistoryPage:
 class Session(Protocol):
     """Reading and writing. Outside of `transaction` each call is a transaction of its own."""
 
-    async def read(self, resource_type: str, id: str) -> StoredResource | None:
-        """The current version, deletions included; None if the id was never used."""
+    async def read(self, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
+        """The current version, deletions included; None if the id was never used.
+
+        Its `permitted` tells whether it matches the tree `within`; every one matches None.
+        """
         ...
 
-    async def read_many(self, targets: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResource]:
+    async def read_many(
+        self, targets: Sequence[tuple[str, str]], within: Within
+    ) -> dict[tuple[str, str], StoredResource]:
         """The current versions of these (type, id), deletions included; unknown ones are left out."""
         ...
 
@@ -111,12 +125,16 @@ class Session(Protocol):
         """One version, current or older, deletions included."""
         ...
 
+    async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
+        """These older versions (type, id, number, bucket), as far as they are there."""
+        ...
+
     async def write(self, changes: Sequence[NewVersion]) -> None:
         """Write these versions, all or none. `WriteConflict` if one of them is not based on the current version."""
         ...
 
     async def search(self, request: SearchRequest) -> SearchPage:
-        """One page of matches."""
+        """One page of matches. Like `count` and `find` it takes only what `search/rewrite/restrict.py` restricted."""
         ...
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:

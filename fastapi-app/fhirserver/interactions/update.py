@@ -4,6 +4,7 @@ from typing import Any
 
 from fhirserver.fhir.outcomes import Conflict, InvalidRequest
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.permission import read_current, require
 from fhirserver.interactions.preconditions import require_match, require_none_match
 from fhirserver.interactions.store import WriteConflict
 from fhirserver.interactions.versions import Written, check, next_version, require_id, require_type
@@ -22,18 +23,20 @@ async def update(
 ) -> Written:
     """Store the resource as the next version of Type/id; as its first if there is none, or revive a deleted one.
 
-    Raises `InvalidRequest` if the body's id is missing or another, `PreconditionFailed`, `InvalidResource`.
-    Without If-Match the last writer wins: when another one was faster, this one follows it.
+    Raises `InvalidRequest` if the body's id is missing or another, `PreconditionFailed`, `InvalidResource`, `Forbidden`
+    unless the call may update both what is there and what is to be there. Without If-Match the last writer wins: when
+    another one was faster, this one follows it.
     """
     require_type(server, resource_type)
     require_id(id)
+    require(call, "update", resource_type)
     require_body_id(resource, id)
     check(server, resource_type, resource)
     for _ in range(_ATTEMPTS):
-        current = await server.store.read(resource_type, id)
+        current = await read_current(server, call, "update", resource_type, id)
+        change = next_version(server, call, "update", resource_type, id, resource, current)
         require_match(if_match, current)
         require_none_match(if_none_match, current)
-        change = next_version(server, call, resource_type, id, resource, current)
         try:
             await server.store.write([change])
         except WriteConflict:

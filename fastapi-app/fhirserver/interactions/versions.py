@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from fhirserver.access.scopes import Permission
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource, UnsupportedType
 from fhirserver.fhir.placement import bucket_of
 from fhirserver.fhir.resource_json import serialize
 from fhirserver.interactions.compartments import patients_elsewhere
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.permission import require_states
 from fhirserver.interactions.store import NewVersion, StoredResource
 
 
@@ -72,12 +74,16 @@ def stamp(resource: dict[str, Any], id: str, version_id: int, last_updated: date
 def next_version(
     server: Server,
     call: Call,
+    permission: Permission,
     resource_type: str,
     id: str,
     resource: dict[str, Any],
     previous: StoredResource | None,
 ) -> NewVersion:
-    """The version of a checked resource that follows `previous`, ready to be written."""
+    """The version of a checked resource that follows `previous`, ready to be written.
+
+    `Forbidden` unless the call has the permission for both. `previous` was read for it.
+    """
     version_id = previous.version_id + 1 if previous else 1
     last_updated = following_instant(server, previous)
     stamped = stamp(resource, id, version_id, last_updated)
@@ -86,11 +92,16 @@ def next_version(
     version = StoredResource(resource_type, id, version_id, last_updated, False, content, bucket)
     entry = server.extractor.extract(stamped, resource_type, call.base_url)
     elsewhere = patients_elsewhere(server, stamped, content, bucket, call.base_url)
-    return NewVersion(version, entry, previous, elsewhere)
+    change = NewVersion(version, entry, previous, elsewhere)
+    require_states(call, permission, change)
+    return change
 
 
-def deletion(server: Server, previous: StoredResource) -> NewVersion:
-    """The version that says that the resource is deleted. It stays where the resource was."""
+def deletion(server: Server, call: Call, previous: StoredResource) -> NewVersion:
+    """The version that says that the resource is deleted. It stays where the resource was.
+
+    `Forbidden` unless the call may delete `previous`, which was read for that.
+    """
     version = StoredResource(
         previous.resource_type,
         previous.id,
@@ -100,7 +111,9 @@ def deletion(server: Server, previous: StoredResource) -> NewVersion:
         None,
         previous.bucket,
     )
-    return NewVersion(version, None, previous)
+    change = NewVersion(version, None, previous)
+    require_states(call, "delete", change)
+    return change
 
 
 def following_instant(server: Server, previous: StoredResource | None) -> datetime:

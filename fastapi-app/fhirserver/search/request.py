@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fhirserver.fhir.outcomes import Issue
-from fhirserver.search.query.tree import EVERYTHING, Node, conjunction
+from fhirserver.search.query.tree import EVERYTHING, Node
 
 _OF_A_PAGE = frozenset({"_count", "_explain", "_total", "_summary", "_elements", "_include", "_revinclude"})
 
@@ -14,12 +14,13 @@ _OF_A_PAGE = frozenset({"_count", "_explain", "_total", "_summary", "_elements",
 class Link:
     """A step of a chain: along the references with this key, to resources of a type.
 
-    `is_near`: they are always in the bucket of the one that refers to them.
+    `is_near`: they are always in the bucket of the one that refers to them. `within`: those that match this tree.
     """
 
     reference: int
     resource_type: str
     is_near: bool
+    within: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class SearchRequest:
     `contained` is the type of contained resources that are to be given instead of what they are contained in.
     `applied` are the parameters for the self link, `ignored` the warnings about those that were left out. `buckets`
     are where all matches live, None if that isn't known.
+    `restricted` says that `search/rewrite/restrict.py` has narrowed it to what may be seen: the store refuses others.
     """
 
     resource_type: str
@@ -80,6 +82,7 @@ class SearchRequest:
     buckets: frozenset[int] | None = None
     applied: tuple[tuple[str, str], ...] = field(default=())
     ignored: Sequence[Issue] = ()
+    restricted: bool = False
 
     def __str__(self) -> str:
         order = f" ORDER BY {','.join(map(str, self.sort))}" if self.sort else ""
@@ -100,9 +103,3 @@ class SearchRequest:
         """With a page size that the server allows."""
         count = default_count if self.count is None else min(self.count, max_count)
         return replace(self, count=count)
-
-    def narrowed(self, restriction: Node | None) -> "SearchRequest":
-        """With a condition more."""
-        if restriction is None:
-            return self
-        return replace(self, tree=conjunction((self.tree, restriction)))

@@ -5,6 +5,7 @@ itself on the hot paths (decisions/0003).
 """
 
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 from sqlalchemy import event
@@ -15,11 +16,19 @@ from sqlalchemy.util import greenlet_spawn
 from fhirserver.storage.errors import DRIVER_ERRORS, translated
 from fhirserver.storage.tsvector import encode_words
 
+_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl")
+
 
 def sqlalchemy_url(dsn: str) -> str:
-    """`postgresql://…` as SQLAlchemy wants it for asyncpg; a unix socket in `?host=` is kept."""
-    url = make_url(dsn)
+    """`postgresql://…` as SQLAlchemy wants it for asyncpg; a unix socket in `?host=` is kept, TLS is not."""
+    url = make_url(dsn).difference_update_query(_TLS)
     return url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
+
+
+def tls_arguments(dsn: str) -> dict[str, str]:
+    """What asyncpg is to know of TLS (`sslmode=verify-full&sslrootcert=ca.pem` …), which SQLAlchemy doesn't know."""
+    query = {name: value for name, value in make_url(dsn).query.items() if name in _TLS}
+    return {"dsn": f"postgresql://?{urlencode(query)}"} if query else {}
 
 
 class Pool:
@@ -36,7 +45,7 @@ class Pool:
             max_overflow=0,
             pool_timeout=timeout,
             pool_reset_on_return=None,
-            connect_args={"server_settings": server_settings, "statement_cache_size": 1000},
+            connect_args={"server_settings": server_settings, "statement_cache_size": 1000, **tls_arguments(dsn)},
         )
         event.listen(self._engine.sync_engine, "connect", _set_codecs)
 

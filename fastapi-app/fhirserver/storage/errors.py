@@ -1,6 +1,7 @@
 """What a driver error means to the one who asked: one table from SQLSTATE to the error tree of `fhir/outcomes.py`."""
 
 import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -10,6 +11,7 @@ DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    AsyncAdapt_asyncpg_dbapi.Error,
     DBAPIError,
     OSError,
     PoolTimeout,
@@ -40,6 +42,8 @@ def translated(error: BaseException) -> FhirError:
     """The error to raise for one of the driver or of the pool. What the database said stays its cause."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = getattr(error.orig, "driver_exception", None) or error.orig.__cause__ or error.orig
+    elif isinstance(error, AsyncAdapt_asyncpg_dbapi.Error):  # the pool is used below the engine, which would wrap it
+        error = error.__cause__ or error
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         kind = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])

@@ -145,5 +145,92 @@ concept = Table(
     Index("concept_words", "words", postgresql_using="gin"),
 )
 
-DISTRIBUTED = (resource, resource_history, compartment_outside, load_receipt)
-REFERENCE = (server_secret, code_system, concept)
+app_user = Table(
+    "app_user",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("username", Text, nullable=False, unique=True),
+    Column("email", Text, nullable=False),
+    Column("full_name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("fhir_user", Text),
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+)
+
+app_role = Table(
+    "app_role",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("scopes", Text, nullable=False),
+    Column("description", Text, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("scope", Text, nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("expires", DateTime(timezone=True), nullable=False),
+    Column("revoked", Boolean, nullable=False, server_default=text("false")),
+)
+
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("private_pem", LargeBinary, nullable=False),
+    Column("public_jwk", JSON, nullable=False),
+    Column("active", DateTime(timezone=True), nullable=False),
+    Column("retires", DateTime(timezone=True)),
+)
+
+access_change = Table(
+    "access_change",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, index=True, server_default=text("now()")),
+)
+
+sign_in = Table(
+    "sign_in",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("user_id", Text, nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scope", Text),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("expires", DateTime(timezone=True), nullable=False),
+    Column("revoked", Boolean, nullable=False, server_default=text("false")),
+    PrimaryKeyConstraint("bucket", "id"),
+)
+
+login_attempt = Table(
+    "login_attempt",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("last", DateTime(timezone=True), nullable=False),
+    Column("locked_until", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("bucket", "subject"),
+)
+
+revoked_token = Table(
+    "revoked_token",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("expires", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("bucket", "id"),
+)
+
+DISTRIBUTED = (resource, resource_history, compartment_outside, load_receipt, sign_in, login_attempt, revoked_token)
+REFERENCE = (server_secret, code_system, concept, app_user, app_role, api_key, signing_key, access_change)

@@ -24,7 +24,8 @@ class PostgresTerminology:
 
     async def read_many(self, targets: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResource]:
         async with self._pool.connection() as driver:
-            return await reading.read_many(Statements(driver, self._observe), targets)
+            # What codes mean is the server's own knowledge, and no patient's.
+            return await reading.read_many(Statements(driver, self._observe), targets, lambda _: None)
 
     async def stored_code_systems(self) -> list[tuple[str, str | None]]:
         async with self._pool.connection() as driver:

@@ -17,7 +17,9 @@ from fhirserver.interactions.store import (
     Session,
     StoredResource,
 )
+from fhirserver.search.query.tree import Node
 from fhirserver.search.request import SearchRequest
+from fhirserver.search.rewrite.restrict import Within
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.engine import Lent, Pool
 from fhirserver.storage.repositories import history, locks, outside, reading, receipts, searching, writing
@@ -36,14 +38,19 @@ class PostgresSession:
         self.written: set[str] = set()
         """The types of the resources that were written."""
 
-    async def read(self, resource_type: str, id: str) -> StoredResource | None:
-        return await reading.read(self._statements, resource_type, id)
+    async def read(self, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
+        return await reading.read(self._statements, resource_type, id, within)
 
-    async def read_many(self, targets: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResource]:
-        return await reading.read_many(self._statements, targets)
+    async def read_many(
+        self, targets: Sequence[tuple[str, str]], within: Within
+    ) -> dict[tuple[str, str], StoredResource]:
+        return await reading.read_many(self._statements, targets, within)
 
     async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
         return await reading.read_version(self._statements, resource_type, id, version_id)
+
+    async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
+        return await reading.read_versions(self._statements, versions)
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
         await writing.write(self._statements, changes)
@@ -104,17 +111,23 @@ class PostgresStore:
             raise RuntimeError("the store is not open")
         return _Session(self._pool.connection(), self._observe, self._signer, self._written)
 
-    async def read(self, resource_type: str, id: str) -> StoredResource | None:
+    async def read(self, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
         async with self._session() as session:
-            return await session.read(resource_type, id)
+            return await session.read(resource_type, id, within)
 
-    async def read_many(self, targets: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredResource]:
+    async def read_many(
+        self, targets: Sequence[tuple[str, str]], within: Within
+    ) -> dict[tuple[str, str], StoredResource]:
         async with self._session() as session:
-            return await session.read_many(targets)
+            return await session.read_many(targets, within)
 
     async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
         async with self._session() as session:
             return await session.read_version(resource_type, id, version_id)
+
+    async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
+        async with self._session() as session:
+            return await session.read_versions(versions)
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
         async with self._session() as session:

@@ -7,22 +7,26 @@ from typing import cast
 
 from starlette.requests import Request
 
-from fhirserver.access.policy import Policy, Unrestricted
-from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.access.authentication import Identified
+from fhirserver.access.policy import Unrestricted
+from fhirserver.access.service import Access
+from fhirserver.fhir.outcomes import InvalidRequest, NotAuthenticated
 from fhirserver.interactions.context import Call, Server
-from fhirserver.web.scope import Scope, header, request_id
+from fhirserver.web.scope import IDENTIFIED, Scope, header, request_id
 
 BASE_PATH = "/fhir"
+AUTH_PATH = "/auth"
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _EVERYTHING = Unrestricted()
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """What the routes work with. `base_url` is None if it follows from the request."""
+    """What the routes work with. `base_url` is None if it follows from the request, `access` if nobody is asked."""
 
     server: Server
     base_url: str | None
+    access: Access | None
 
 
 def web_of(request: Request) -> Web:
@@ -30,20 +34,40 @@ def web_of(request: Request) -> Web:
     return cast(Web, request.scope["app"].state.web)
 
 
-def policy_of(request: Request) -> Policy:
-    """What the caller of this request may touch. The one place that decides it for HTTP."""
-    return _EVERYTHING
+def access_of(request: Request) -> Access:
+    """Access control, at addresses that are there only with it."""
+    access = web_of(request).access
+    if access is None:
+        raise NotAuthenticated("this server asks nobody who they are")
+    return access
+
+
+def identified_of(request: Request) -> Identified:
+    """Who was identified. `NotAuthenticated` if nobody was."""
+    identified = request.scope.get(IDENTIFIED)
+    if not isinstance(identified, Identified):
+        raise NotAuthenticated("this needs an access token or an API key")
+    return identified
 
 
 def call_of(request: Request) -> Call:
-    """The request as the interactions see it. `InvalidRequest` if its Host is not a host."""
-    scope = request.scope
-    base_url = web_of(request).base_url or base_url_of(scope)
-    return Call(base_url, request_id(scope), policy_of(request))
+    """The request as the interactions see it, with what its caller may touch.
+
+    `NotAuthenticated` if there is access control and nobody was identified; `InvalidRequest` if Host is not a host.
+    """
+    base_url = base_url_of(request)
+    if web_of(request).access is None:
+        return Call(base_url, request_id(request.scope), _EVERYTHING)
+    identified = identified_of(request)
+    return Call(base_url, request_id(request.scope), identified.policy, identified.caller)
 
 
-def base_url_of(scope: Scope) -> str:
-    """The base of this server's URLs as the client addressed it: scheme, host, and /fhir."""
+def base_url_of(request: Request) -> str:
+    """The base of this server's URLs: as it is set, or as the client addressed it: scheme, host, and /fhir."""
+    return web_of(request).base_url or _addressed(request.scope)
+
+
+def _addressed(scope: Scope) -> str:
     host = header(scope, b"host")
     if host is None:
         name, port = scope.get("server") or ("localhost", None)

@@ -7,6 +7,7 @@ Scope = MutableMapping[str, Any]
 
 REQUEST_ID = "fhirserver.request_id"
 INTERACTION = "fhirserver.interaction"
+IDENTIFIED = "fhirserver.identified"
 _HEADERS = "fhirserver.headers"
 
 

@@ -77,7 +77,7 @@ async def test_a_patients_entries_are_in_one_bucket_and_a_fixed_number_of_statem
         assert statements.names == ["lock", "find_by_key", "copy"]
         targets = [tuple(address.split("/")) for address in addresses]
         assert len({home_bucket(id) for _, id in targets}) == 1
-        assert len({found.bucket for found in (await store.read_many(targets)).values()}) == 1
+        assert len({found.bucket for found in (await store.read_many(targets, lambda _: None)).values()}) == 1
 
 
 @pytest.mark.parametrize("size", [3, 100])
@@ -302,7 +302,7 @@ async def test_a_new_subject_moves_in_a_transaction(client, commit, store_all, s
     ids = await store_all(*(observation(f"Patient/{one}") for _ in range(3)))
     await commit(*(entry("PUT", f"Observation/{id}", observation(f"Patient/{two}", id=id)) for id in ids))
     for id in ids:
-        assert (await store.read("Observation", id)).bucket == home_bucket(two)
+        assert (await store.read("Observation", id, None)).bucket == home_bucket(two)
         assert await subject_of(client, f"Observation/{id}") == f"Patient/{two}"
         assert await subject_of(client, f"Observation/{id}/_history/1") == f"Patient/{one}"
         assert len((await client.get(f"Observation/{id}/_history")).json()["entry"]) == 2

@@ -109,7 +109,7 @@ async def test_a_new_subject_moves_the_resource_and_its_history(client, create, 
         assert answer.status_code == 200
         versions.append(answer.json())
         assert (await client.get(address)).json() == versions[-1]
-        assert (await store.read("Observation", body["id"])).bucket == home_bucket(who)
+        assert (await store.read("Observation", body["id"], None)).bucket == home_bucket(who)
         for number, version in enumerate(versions, 1):
             assert (await client.get(f"{address}/_history/{number}")).json() == version
         history = (await client.get(f"{address}/_history")).json()["entry"]

@@ -42,9 +42,9 @@ def test_id_and_meta_come_first_and_the_rest_of_meta_stays():
 
 def test_a_version_lives_in_the_bucket_of_its_patient(still, call):
     resource = {"resourceType": "Basic", "code": {"text": "x"}, "subject": {"reference": "Patient/p"}}
-    assert next_version(still, call, "Basic", "b", resource, None).version.bucket == home_bucket("p")
+    assert next_version(still, call, "update", "Basic", "b", resource, None).version.bucket == home_bucket("p")
     del resource["subject"]
-    assert next_version(still, call, "Basic", "b", resource, None).version.bucket == home_bucket("b")
+    assert next_version(still, call, "update", "Basic", "b", resource, None).version.bucket == home_bucket("b")
 
 
 def test_numbers_follow_each_other_and_so_do_instants(still, call):
@@ -53,9 +53,9 @@ def test_numbers_follow_each_other_and_so_do_instants(still, call):
         "code": {"text": "x"},
         "extension": [{"url": "http://x", "valueDecimal": Number("1.00")}],
     }
-    first = next_version(still, call, "Basic", "b", resource, None)
-    second = next_version(still, call, "Basic", "b", resource, first.version)
-    third = deletion(still, second.version)
+    first = next_version(still, call, "update", "Basic", "b", resource, None)
+    second = next_version(still, call, "update", "Basic", "b", resource, first.version)
+    third = deletion(still, call, second.version)
     assert [change.version.version_id for change in (first, second, third)] == [1, 2, 3]
     assert [change.version.last_updated - NOW for change in (first, second, third)] == [
         timedelta(milliseconds=number) for number in range(3)

@@ -102,7 +102,7 @@ async def test_every_kind_of_file(dsn, empty, store, inputs):
     assert done.returncode == 0, done.stderr
     assert "9  Patient" in done.stdout
     for number in range(1, 10):
-        found = await store.read("Patient", f"loaded-{number}")
+        found = await store.read("Patient", f"loaded-{number}", None)
         assert found is not None
         assert found.version_id == 1
 
@@ -131,9 +131,9 @@ async def test_what_is_wrong_is_told_and_the_rest_is_loaded(dsn, empty, store, t
     for name in ("bad.json", "broken.json", "damaged.json.gz", "lines.ndjson", "half.json", "waits.json"):
         assert name in done.stderr, name
     assert "nothing matches" in done.stderr
-    assert await store.read("Patient", "loaded-1") is not None
-    assert await store.read("Patient", "loaded-2") is None
-    assert await store.read("Patient", "bad") is None
+    assert await store.read("Patient", "loaded-1", None) is not None
+    assert await store.read("Patient", "loaded-2", None) is None
+    assert await store.read("Patient", "bad", None) is None
 
 
 async def test_references_by_criteria_find_what_a_later_file_brings(dsn, empty, store, tmp_path):
@@ -149,7 +149,7 @@ async def test_references_by_criteria_find_what_a_later_file_brings(dsn, empty, 
     (tmp_path / "z-last.json").write_bytes(transaction(("PUT", "Patient/loaded-1", named)))
     done = run(dsn, "load", tmp_path, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    found = await store.read("Observation", "of-loaded")
+    found = await store.read("Observation", "of-loaded", None)
     assert found is not None
     assert parse(found.live)["subject"] == {"reference": "Patient/loaded-1"}
 

@@ -1,68 +1,27 @@
-"""What a tree means, on index entries in memory: the definition that SQL has to agree with."""
+"""Queries asked of single resources in memory."""
 
-import operator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.search import evaluate
 from fhirserver.search.entry import IndexEntry
+from fhirserver.search.evaluate import Candidate
 from fhirserver.search.extract import Extractor
 from fhirserver.search.query.parse import parse_query
-from fhirserver.search.query.tree import (
-    And,
-    IdMatch,
-    KeyMatch,
-    Node,
-    Not,
-    Or,
-    RangeMatch,
-    StringMatch,
-    TypeMatch,
-    UpdatedMatch,
-)
+from fhirserver.search.query.tree import Node
 from fhirserver.search.request import SearchRequest
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 BASE_URL = "http://here/fhir"
 MADRID = ZoneInfo("Europe/Madrid")
 
-_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-
 
 def holds(node: Node, entry: IndexEntry, id: str = "", last_updated: datetime = NOW, resource_type: str = "") -> bool:
     """Whether a resource with this index entry is a match."""
-    match node:
-        case KeyMatch(keys=keys):
-            return not set(keys).isdisjoint(entry.keys)
-        case RangeMatch(key=key, alternatives=alternatives):
-            intervals = [
-                {"low": low, "high": high}
-                for found, low, high in zip(entry.range_key, entry.range_low, entry.range_high, strict=True)
-                if found == key
-            ]
-            return any(
-                all(_COMPARE[test.operator](interval[test.bound], test.value) for test in tests)
-                for interval in intervals
-                for tests in alternatives
-            )
-        case StringMatch(parameter=parameter, how=how, text=text):
-            found = [item.partition("=") for item in entry.strings.split("\x1e") if item]
-            strings = [value for code, _, value in found if code == parameter]
-            return any(text in string if how == "contains" else string.startswith(text) for string in strings)
-        case TypeMatch(types=types):
-            return resource_type in types
-        case IdMatch(ids=ids):
-            return id in ids
-        case UpdatedMatch(alternatives=moments):
-            return any(all(_COMPARE[sign](last_updated, moment) for sign, moment in tests) for tests in moments)
-        case And(parts=parts):
-            return all(holds(part, entry, id, last_updated, resource_type) for part in parts)
-        case Or(parts=parts):
-            return any(holds(part, entry, id, last_updated, resource_type) for part in parts)
-        case Not(part=part):
-            return not holds(part, entry, id, last_updated, resource_type)
+    return evaluate.holds(node, Candidate(resource_type, id, last_updated, 0, entry))
 
 
 def entry_is_sound(entry: IndexEntry) -> bool:

@@ -55,7 +55,7 @@ def after(previous: StoredResource, *, bucket: int | None = None, deleted: bool 
 
 
 async def read(store: PostgresStore, id: str) -> StoredResource:
-    found = await store.read("Observation", id)
+    found = await store.read("Observation", id, None)
     assert found is not None
     return found
 
@@ -63,12 +63,12 @@ async def read(store: PostgresStore, id: str) -> StoredResource:
 async def test_a_new_resource_is_one_statement_and_comes_back_to_the_byte(store, statements):
     change = first(new_id(77), 77)
     await store.write([change])
-    assert await store.read("Observation", change.version.id) == change.version
+    assert await store.read("Observation", change.version.id, None) == change.version
     assert statements.names == ["insert", "read"]
 
 
 async def test_unknown_is_none(store):
-    assert await store.read("Observation", new_id(1)) is None
+    assert await store.read("Observation", new_id(1), None) is None
     assert await store.read_version("Observation", new_id(1), 1) is None
 
 
@@ -168,7 +168,7 @@ async def test_many_changes_are_a_fixed_number_of_statements(store, statements, 
         await session.write(changes)
     assert statements.names == ["copy"]
     targets = [("Observation", change.version.id) for change in changes]
-    found = await store.read_many(targets)
+    found = await store.read_many(targets, lambda _: None)
     assert {target: found[target] for target in targets} == {
         target: change.version for target, change in zip(targets, changes, strict=True)
     }
@@ -179,7 +179,7 @@ async def test_many_changes_are_a_fixed_number_of_statements(store, statements, 
     async with store.transaction() as session:
         with pytest.raises(WriteConflict):
             await session.write([after(change.version) for change in changes])
-    assert {stored.version_id for stored in (await store.read_many(targets)).values()} == {2}
+    assert {stored.version_id for stored in (await store.read_many(targets, lambda _: None)).values()} == {2}
 
 
 async def test_a_failed_transaction_leaves_nothing(store):
@@ -193,7 +193,7 @@ async def test_a_failed_transaction_leaves_nothing(store):
 
     with pytest.raises(RuntimeError):
         await fail()
-    assert await store.read("Observation", change.version.id) is None
+    assert await store.read("Observation", change.version.id, None) is None
 
 
 async def test_two_creators_of_one_client_id_with_different_patients(store):
@@ -282,9 +282,9 @@ async def test_reads_find_what_moves_meanwhile(store):
 
     async def look() -> None:
         while not done:
-            assert await store.read("Observation", id) is not None
+            assert await store.read("Observation", id, None) is not None
             assert await store.read_version("Observation", id, 1) is not None
-            assert len(await store.read_many([("Observation", id)])) == 1
+            assert len(await store.read_many([("Observation", id)], lambda _: None)) == 1
             assert (await store.history(HistoryRequest("Observation", id, 100))).versions[-1].version_id == 1
 
     looking = [asyncio.create_task(look()) for _ in range(3)]

@@ -6,6 +6,7 @@ https://spec.openapis.org/oas/v3.1.0
 from typing import Any
 
 from fhirserver.conformance.examples import EXAMPLES
+from fhirserver.conformance.openapi.access import ACCESS, SECURITY_SCHEMES, access_paths
 from fhirserver.conformance.openapi.components import components
 from fhirserver.conformance.openapi.operations import OPERATIONS, operation_paths
 from fhirserver.conformance.openapi.resource_types import GENERAL, TypeRoutes
@@ -24,13 +25,18 @@ _DESCRIPTION = """A FHIR R4 (4.0.1) server.
 _BASE = "/fhir"
 
 
-def openapi(definitions: Definitions, software_version: str) -> dict[str, Any]:
-    """The description, ready to be serialised."""
+def openapi(definitions: Definitions, software_version: str, *, with_access: bool = False) -> dict[str, Any]:
+    """The description, ready to be serialised. `with_access`: callers have to say who they are."""
     paths = system_paths(_BASE)
     for resource_type in (*EXAMPLES, None):
         paths |= TypeRoutes(definitions, _BASE, resource_type).paths()
     paths |= operation_paths(definitions, _BASE)
     paths |= server_paths()
+    described = components(definitions, tuple(EXAMPLES))
+    tags = [{"name": ACCESS, "description": "Who may come in: users, roles, tokens, keys"}] if with_access else []
+    if with_access:
+        paths |= access_paths()
+        described["securitySchemes"] = SECURITY_SCHEMES
     return {
         "openapi": "3.1.0",
         "info": {
@@ -45,8 +51,10 @@ def openapi(definitions: Definitions, software_version: str) -> dict[str, Any]:
             *({"name": name, "description": f"The R4 resource {name}"} for name in EXAMPLES),
             {"name": GENERAL, "description": "The same for each of the resource types of R4"},
             {"name": OPERATIONS, "description": "Operations, which begin with `$`"},
+            *tags,
             {"name": SERVER, "description": "Health and metrics"},
         ],
+        **({"security": [{name: []} for name in SECURITY_SCHEMES]} if with_access else {}),
         "paths": paths,
-        "components": components(definitions, tuple(EXAMPLES)),
+        "components": described,
     }

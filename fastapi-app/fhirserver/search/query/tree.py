@@ -171,6 +171,16 @@ class UpdatedMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class InBuckets:
+    """The resource lives in one of these buckets (decisions/0002)."""
+
+    buckets: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"bucket={','.join(map(str, self.buckets))}"
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """All parts hold; without parts: everything."""
 
@@ -247,6 +257,7 @@ Node = (
     | TypeMatch
     | IdMatch
     | UpdatedMatch
+    | InBuckets
     | Chain
     | Has
     | And

@@ -14,6 +14,7 @@ from fhirserver.search.query.tree import (
     Has,
     HierarchyMatch,
     IdMatch,
+    InBuckets,
     KeyMatch,
     Linked,
     NearMatch,
@@ -54,6 +55,8 @@ def _node(node: Node) -> str:
                 "updated",
                 (_all("all", (f"{sign}{moment.isoformat()}" for sign, moment in tests)) for tests in moments),
             )
+        case InBuckets(buckets=buckets):
+            return _all("bucket", map(str, buckets))
         case Chain(reference=reference, targets=targets):
             return _all(f"chain {reference}", map(_linked, targets))
         case Has(reference=reference, source=source):

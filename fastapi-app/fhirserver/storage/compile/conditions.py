@@ -1,7 +1,7 @@
 """Tree → a condition on one row of `resource`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fhirserver.search.query.tree import (
     And,
@@ -11,6 +11,7 @@ from fhirserver.search.query.tree import (
     Has,
     HierarchyMatch,
     IdMatch,
+    InBuckets,
     KeyMatch,
     Linked,
     NearMatch,
@@ -42,10 +43,7 @@ def where(request: SearchRequest, arguments: Arguments) -> str:
     elif request.types:
         parts.append(condition(TypeMatch(request.types), arguments))
     if request.buckets is not None:
-        if len(request.buckets) == 1:
-            parts.append(f"bucket = {arguments.add(next(iter(request.buckets)), 'int')}")
-        else:
-            parts.append(f"bucket = ANY({arguments.add(sorted(request.buckets), 'int[]')})")
+        parts.append(_in_buckets(request.buckets, arguments))
     if not request.is_everything:
         parts.append(condition(request.tree, arguments))
     return " AND ".join(parts)
@@ -79,6 +77,8 @@ def condition(node: Node, arguments: Arguments) -> str:
                 _all(f"last_updated {operator} {arguments.add(moment, 'timestamptz')}" for operator, moment in tests)
                 for tests in alternatives
             )
+        case InBuckets(buckets=buckets):
+            return _in_buckets(buckets, arguments)
         case Chain():
             return _chain(node, arguments)
         case Has():
@@ -103,6 +103,12 @@ def is_selective(node: Node) -> bool:
         case Or(parts=parts):
             return bool(parts) and all(is_selective(part) for part in parts)
     return False
+
+
+def _in_buckets(buckets: Collection[int], arguments: Arguments) -> str:
+    if len(buckets) == 1:
+        return f"bucket = {arguments.add(next(iter(buckets)), 'int')}"
+    return f"bucket = ANY({arguments.add(sorted(buckets), 'int[]')})"
 
 
 def _all(parts: Iterable[str]) -> str:

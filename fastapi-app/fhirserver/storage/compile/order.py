@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.request import Sort
+from fhirserver.storage.compile.conditions import condition
 from fhirserver.storage.compile.sql import Arguments
 
 # Characters of a text that count for the order: the text of the last row goes into the link to the next page.
@@ -127,6 +128,8 @@ def _linked(sort: Sort, arguments: Arguments, source: str, depth: int) -> Key:
             )
         type_name = key.type_name
         near = f" AND {alias}.bucket = {source}.bucket" if link.is_near else ""
+        if link.within is not None:
+            near += f" AND {condition(link.within, arguments)}"
         found.append(
             f"(SELECT {'max' if sort.descending else 'min'}(v) FROM (SELECT {key.expression} AS v"
             f" FROM resource AS {alias} WHERE {alias}.resource_type = {arguments.add(link.resource_type, 'text')}"

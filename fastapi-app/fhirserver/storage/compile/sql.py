@@ -1,13 +1,14 @@
 """SQL text and its arguments, put together piece by piece."""
 
+from collections.abc import Iterable
 from typing import Any
 
 
 class Arguments:
-    """The arguments of a statement. `add` gives the placeholder of a value."""
+    """The arguments of a statement, after those that it `begins` with. `add` gives the placeholder of a value."""
 
-    def __init__(self) -> None:
-        self.values: list[Any] = []
+    def __init__(self, begins: Iterable[Any] = ()) -> None:
+        self.values: list[Any] = [*begins]
 
     def add(self, value: Any, type_name: str) -> str:
         """The placeholder, cast to a type of PostgreSQL: `$3::bigint[]`."""

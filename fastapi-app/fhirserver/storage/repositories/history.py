@@ -102,6 +102,12 @@ async def _of_many(
     where = _Where()
     if request.resource_type is not None:
         where.add("resource_type = ?", request.resource_type)
+    if request.types is not None:
+        where.add("resource_type = ANY(?::text[])", list(request.types))
+    if request.buckets is not None and len(request.buckets) == 1:
+        where.add("bucket = ?", next(iter(request.buckets)))
+    elif request.buckets is not None:
+        where.add("bucket = ANY(?::int[])", sorted(request.buckets))
     _times(where, request)
     if position is not None:
         before = datetime.fromisoformat(position[0])

@@ -10,6 +10,10 @@ from typing import Any
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.outcomes import RolledBack
 from fhirserver.interactions.store import StoredResource
+from fhirserver.search.query.tree import Node
+from fhirserver.search.rewrite.restrict import Within
+from fhirserver.storage.compile.conditions import condition
+from fhirserver.storage.compile.sql import Arguments
 from fhirserver.storage.statements import Statement, Statements
 
 _ATTEMPTS = 20
@@ -27,6 +31,12 @@ READ_MANY = Statement(
     " JOIN unnest($1::int[], $2::text[], $3::text[]) AS target(b, t, i)"
     " ON bucket = b AND resource_type = t AND id = i",
 )
+READ_VERSIONS = Statement(
+    "read_versions",
+    "SELECT resource_type, id, version_id, last_updated, deleted, content, bucket FROM resource_history"
+    " JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::int[]) AS target(t, i, v, b)"
+    " ON bucket = b AND resource_type = t AND id = i AND version_id = v WHERE bucket = ANY($4::int[])",
+)
 READ_VERSION = Statement(
     "read_version",
     f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3"
@@ -36,7 +46,7 @@ READ_VERSION = Statement(
 )
 
 
-def stored(row: Any, resource_type: str, id: str) -> StoredResource:
+def stored(row: Any, resource_type: str, id: str, *, permitted: bool = True) -> StoredResource:
     """The version that this row of `_COLUMNS` holds."""
     return StoredResource(
         resource_type,
@@ -46,6 +56,7 @@ def stored(row: Any, resource_type: str, id: str) -> StoredResource:
         row["deleted"],
         row["content"],
         row["bucket"],
+        permitted,
     )
 
 
@@ -54,21 +65,26 @@ def moved_on() -> RolledBack:
     return RolledBack("the resource is being moved again and again")
 
 
-async def read(statements: Statements, resource_type: str, id: str) -> StoredResource | None:
-    """The current version, wherever it lives; None if the id was never used."""
+async def read(statements: Statements, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
+    """The current version, wherever it lives; None if the id was never used. `permitted` is whether it is `within`."""
+    statement, rest = READ, []
+    if within is not None:
+        arguments = Arguments([None] * 3)
+        permitted = f"SELECT {condition(within, arguments)} AS permitted, "
+        statement, rest = Statement("read", READ.sql.replace("SELECT ", permitted, 1)), arguments.values[3:]
     for _ in range(_ATTEMPTS):
-        row = await statements.row(READ, home_bucket(id), resource_type, id)
+        row = await statements.row(statement, home_bucket(id), resource_type, id, *rest)
         if row is None:
             return None
         if row["forward_to"] is not None:
-            row = await statements.row(READ, row["forward_to"], resource_type, id)
+            row = await statements.row(statement, row["forward_to"], resource_type, id, *rest)
         if row is not None and row["forward_to"] is None:
-            return stored(row, resource_type, id)
+            return stored(row, resource_type, id, permitted=within is None or bool(row["permitted"]))
     raise moved_on()
 
 
 async def read_many(
-    statements: Statements, targets: Sequence[tuple[str, str]]
+    statements: Statements, targets: Sequence[tuple[str, str]], within: Within
 ) -> dict[tuple[str, str], StoredResource]:
     """The current versions of these (type, id), with one statement, and a second where some live elsewhere."""
     found: dict[tuple[str, str], StoredResource] = {}
@@ -78,22 +94,38 @@ async def read_many(
             return found
         asked = {(resource_type, id): bucket for bucket, resource_type, id in places}
         places = []
-        for row in await _rows_at(statements, [(bucket, *target) for target, bucket in asked.items()]):
+        for row in await _rows_at(statements, [(bucket, *target) for target, bucket in asked.items()], within):
             target = row["resource_type"], row["id"]
             del asked[target]
             if row["forward_to"] is not None:
                 places.append((row["forward_to"], *target))
             else:
-                found[target] = stored(row, *target)
+                found[target] = stored(row, *target, permitted=bool(row["permitted"]))
         places += [(home_bucket(id), type, id) for (type, id), bucket in asked.items() if bucket != home_bucket(id)]
     raise moved_on()
 
 
-async def _rows_at(statements: Statements, places: Sequence[tuple[int, str, str]]) -> Sequence[Any]:
+async def _rows_at(statements: Statements, places: Sequence[tuple[int, str, str]], within: Within) -> Sequence[Any]:
     buckets, types, ids = ([*column] for column in zip(*places, strict=True))
-    if len(set(buckets)) == 1:
-        return await statements.rows(READ_MANY_IN_BUCKET, buckets[0], types, ids)
-    return await statements.rows(READ_MANY, buckets, types, ids)
+    arguments = Arguments([buckets[0] if len(set(buckets)) == 1 else buckets, types, ids])
+    cases = [
+        f"WHEN resource_type = {arguments.add(name, 'text')} THEN {condition(tree, arguments)}"
+        for name in sorted(set(types))
+        if (tree := within(name)) is not None
+    ]
+    permitted = f"CASE {' '.join(cases)} ELSE true END" if cases else "true"
+    statement = READ_MANY_IN_BUCKET if len(set(buckets)) == 1 else READ_MANY
+    sql = statement.sql.replace("SELECT ", f"SELECT {permitted} AS permitted, ", 1)
+    return await statements.rows(Statement("read_many", sql), *arguments.values)
+
+
+async def read_versions(
+    statements: Statements, versions: Sequence[tuple[str, str, int, int]]
+) -> Sequence[StoredResource]:
+    """These older versions (type, id, number, bucket), as far as they are there."""
+    columns = [list(column) for column in zip(*versions, strict=True)]
+    rows = await statements.rows(READ_VERSIONS, *columns)
+    return [stored(row, row["resource_type"], row["id"]) for row in rows]
 
 
 async def read_version(statements: Statements, resource_type: str, id: str, version_id: int) -> StoredResource | None:

@@ -42,6 +42,7 @@ class _Page:
 
 async def search(statements: Statements, request: SearchRequest, signer: CursorSigner) -> SearchPage:
     """One page. The cursor of a request goes on where its page ended; it is good for the same search only."""
+    _require_restricted(request)
     asked = _page(request, signer)
     rows = await statements.rows(asked.statement, *asked.arguments)
     page = list(rows[: asked.count])
@@ -120,6 +121,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 async def count(statements: Statements, request: SearchRequest, *, estimate: bool) -> int:
     """The number of matches. On Citus, whose plans hide the workers' estimates, an estimate is accurate too."""
+    _require_restricted(request)
     arguments = Arguments()
     conditions = where(request, arguments)
     if estimate:
@@ -141,6 +143,7 @@ async def find(statements: Statements, requests: Sequence[SearchRequest]) -> lis
     found: list[Sequence[tuple[str, str]]] = [()] * len(requests)
     by_key: dict[int, list[int]] = {}
     for number, request in enumerate(requests):
+        _require_restricted(request)
         if isinstance(request.tree, KeyMatch) and len(request.tree.keys) == 1:
             by_key.setdefault(request.tree.keys[0], []).append(number)
         else:
@@ -151,6 +154,12 @@ async def find(statements: Statements, requests: Sequence[SearchRequest]) -> lis
             for number in by_key[row["key"]]:
                 found[number] = [(requests[number].resource_type, id) for id in ids]
     return found
+
+
+def _require_restricted(request: SearchRequest) -> None:
+    """RuntimeError for a search that no policy has seen."""
+    if not request.restricted:
+        raise RuntimeError(f"nobody has restricted {request.resource_type} to what may be seen")
 
 
 async def _find_one(statements: Statements, request: SearchRequest) -> Sequence[tuple[str, str]]:

@@ -4,13 +4,15 @@ The limit holds for what the client sends and for what that unpacks to, chunk by
 without Content-Length nor a small archive of something huge takes more memory than the limit.
 """
 
+import asyncio
 import zlib
 from collections.abc import Iterator
+from time import monotonic
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fhirserver.fhir.outcomes import FhirError, InvalidRequest, MalformedBody, TooLarge, UnsupportedMediaType
-from fhirserver.web.errors import AddressTooLong, error_response
+from fhirserver.web.errors import AddressTooLong, TooSlow, refusal
 from fhirserver.web.scope import request_headers
 
 _GZIP = 31
@@ -19,12 +21,13 @@ _PLAIN = (b"", b"identity")
 
 
 class RequestBody:
-    """Refuses URLs and bodies that are too long; hands gzipped bodies on as they were before."""
+    """Refuses URLs and bodies that are too long or come too slowly; hands gzipped bodies on as they were before."""
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, max_url_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_body_bytes: int, max_url_bytes: int, body_seconds: float) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
         self.max_url_bytes = max_url_bytes
+        self.body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,14 +38,23 @@ class RequestBody:
         try:
             self._check(scope, headers.get(b"content-length"), encoding)
         except FhirError as error:
-            await error_response(error)(scope, receive, send)
+            await refusal(scope, error)(scope, receive, send)
             return
         unpack = None if encoding in _PLAIN else _Unpacking(self.max_body_bytes)
         received = 0
+        is_whole = False
+        deadline = monotonic() + self.body_seconds
 
         async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_whole
+            if is_whole:  # what comes now is that the client has left
+                return await receive()
+            try:
+                async with asyncio.timeout(deadline - monotonic()):
+                    message = await receive()
+            except TimeoutError as error:
+                raise TooSlow(f"the body did not come within {self.body_seconds:g} seconds") from error
+            is_whole = not message.get("more_body", False)
             if message["type"] != "http.request":
                 return message
             body = message.get("body", b"")

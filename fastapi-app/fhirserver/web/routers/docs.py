@@ -30,9 +30,9 @@ _PAGE_HEADERS: list[Header] = [
 ]
 
 
-def routes(definitions: Definitions, version: str) -> list[BaseRoute]:
-    """The routes of this file."""
-    description = cache(lambda: serialize(openapi(definitions, version)))
+def routes(definitions: Definitions, version: str, *, with_access: bool) -> list[BaseRoute]:
+    """The routes of this file. `with_access`: the page can log in."""
+    description = cache(lambda: serialize(openapi(definitions, version, with_access=with_access)))
 
     async def get_openapi(request: Request) -> Response:
         return json_response(200, description(), None, "application/json")

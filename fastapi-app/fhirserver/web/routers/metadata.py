@@ -13,7 +13,7 @@ from fhirserver.conformance.capabilities import capability_statement
 from fhirserver.conformance.terminology import terminology_capabilities
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest
-from fhirserver.web.dependencies import BASE_PATH, call_of, web_of
+from fhirserver.web.dependencies import BASE_PATH, base_url_of, web_of
 from fhirserver.web.negotiation import FHIR_JSON
 from fhirserver.web.parameters import parameters_of
 from fhirserver.web.responses import bundle_response
@@ -30,7 +30,7 @@ def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
     async def get_capabilities(request: Request) -> Response:
         params = parameters_of(request.scope)
         mode = dict(params.items).get("mode", "full")
-        base_url = call_of(request).base_url
+        base_url = base_url_of(request)
         if mode == "terminology":
             known = await web_of(request).server.terminology.code_systems()
             body = terminology_capabilities(definitions, known, base_url, version, date)

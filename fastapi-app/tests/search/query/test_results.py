@@ -170,11 +170,3 @@ def test_bad(searcher: Searcher, name: str, value: str, message: str, lenient: b
 )
 def test_bounded(asked: int | None, page: int) -> None:
     assert SearchRequest("Patient", count=asked).bounded(20, 1000).count == page
-
-
-def test_narrowed(searcher: Searcher) -> None:
-    request = searcher.parse("Patient", ("gender", "male"), ("family", "a"))
-    more = searcher.parse("Patient", ("_id", "1")).tree
-    assert str(request.narrowed(more)) == "Patient WHERE (gender=male AND family starts 'a' AND _id=1)"
-    assert request.narrowed(None) is request
-    assert str(SearchRequest("Patient").narrowed(more)) == "Patient WHERE _id=1"

@@ -1,0 +1,204 @@
+"""Credentials → who is asking, and what they may touch.
+
+What was found out is remembered, so that a request costs a look into a dict. It is forgotten when the standing of
+somebody changes: all processes hear of that within seconds (`access/changes.py`), and trust nothing remembered when
+they have not heard for too long.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from fhirserver.access.caller import Caller
+from fhirserver.access.keys import KeyRing
+from fhirserver.access.policy import Policy
+from fhirserver.access.scopes import Scope, understood
+from fhirserver.access.store import IdentityStore, User
+from fhirserver.access.tokens import Expectations, InvalidToken, issuer_of, verified
+from fhirserver.fhir.outcomes import NotAuthenticated
+
+ADMIN = "server/admin"
+"""The scope of those who manage users, roles and keys."""
+
+_REMEMBERED = 10_000
+_AT_MOST = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Who was identified. `user` is None for those whom another issuer knows."""
+
+    caller: Caller
+    policy: Policy
+    user: User | None
+    is_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIdentity:
+    """What a token of another issuer says: roles of this server, and a scope that narrows them (None: it does not)."""
+
+    subject: str
+    name: str
+    roles: tuple[str, ...]
+    fhir_user: str | None
+    scope: str | None
+    token_id: str
+    expires: datetime
+
+
+class Issuer(Protocol):
+    """An issuer outside whose tokens are accepted."""
+
+    async def identify(self, token: str, now: datetime) -> ExternalIdentity:
+        """Who the token is about. Raises InvalidToken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    identified: Identified
+    until: datetime
+    subjects: frozenset[str]
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a secret that is long and random."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class Authentication:
+    """Identifies callers. `policy_of` gives the policy of a caller; `is_fresh` whether changes are being heard of."""
+
+    def __init__(
+        self,
+        store: IdentityStore,
+        keys: KeyRing,
+        expected: Expectations,
+        issuers: Mapping[str, Issuer],
+        policy_of: Callable[[Caller], Policy],
+        clock: Callable[[], datetime],
+        is_fresh: Callable[[], bool],
+    ):
+        self._store = store
+        self._keys = keys
+        self._expected = expected
+        self._issuers = issuers
+        self._policy_of = policy_of
+        self._clock = clock
+        self._is_fresh = is_fresh
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._roles: dict[str, str] | None = None
+        self._forgotten = 0
+
+    def remembered(self, credential: str) -> Identified | None:
+        """Who this is, if that was found out before and still holds. `credential` is `Bearer …` or `Key …`."""
+        known = self._known.get(credential)
+        if known is None or known.until <= self._clock() or not self._is_fresh():
+            return None
+        return known.identified
+
+    async def identify(self, credential: str) -> Identified:
+        """Who this is. Raises `NotAuthenticated`."""
+        forgotten = self._forgotten
+        kind, _, secret = credential.partition(" ")
+        now = self._clock()
+        try:
+            known = await (self._by_token(secret, now) if kind == "Bearer" else self._by_key(secret, now))
+        except InvalidToken as error:
+            raise NotAuthenticated(str(error)) from error
+        if forgotten == self._forgotten:  # what was forgotten in the meantime may have been this
+            self._known[credential] = known
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return known.identified
+
+    async def forget(self, subjects: frozenset[str]) -> None:
+        """The standing of these has changed."""
+        self._forgotten += 1
+        if "signing-keys" in subjects:
+            await self._keys.load()
+        if not subjects.isdisjoint(("roles", "signing-keys")):
+            self._roles = None
+            self._known.clear()
+            return
+        for credential in [key for key, known in self._known.items() if not subjects.isdisjoint(known.subjects)]:
+            del self._known[credential]
+
+    async def _by_token(self, token: str, now: datetime) -> _Known:
+        issuer = issuer_of(token)
+        external = self._issuers.get(issuer)
+        if external is not None:
+            return await self._by_external(await external.identify(token, now), issuer)
+        claims = await verified(token, self._keys.public, self._expected, now)
+        found = await self._store.sign_in(str(claims.get("sid")))
+        if found is None:
+            raise InvalidToken("the token belongs to no login")
+        sign_in, user = found
+        if sign_in.revoked or sign_in.expires <= now or user.id != claims["sub"]:
+            raise InvalidToken("the token was revoked")
+        until = _earliest(now, datetime.fromtimestamp(claims["exp"], now.tzinfo), sign_in.expires)
+        return await self._of_user(user, f"session:{sign_in.id}", sign_in.scope, until)
+
+    async def _by_key(self, key: str, now: datetime) -> _Known:
+        found = await self._store.api_key(digest(key))
+        if found is None or found[0].revoked or found[0].expires <= now:
+            raise InvalidToken("the API key is not known, or no longer good")
+        api_key, user = found
+        return await self._of_user(user, f"key:{api_key.id}", api_key.scope, _earliest(now, api_key.expires))
+
+    async def _of_user(self, user: User, credential: str, scope: str | None, until: datetime) -> _Known:
+        if user.disabled:
+            raise InvalidToken("the token was revoked")
+        caller, is_admin = await self._caller(
+            "user", user.id, user.username, credential, user.roles, user.fhir_user, scope
+        )
+        subjects = frozenset((credential, f"user:{user.id}"))
+        return _Known(Identified(caller, self._policy_of(caller), user, is_admin), until, subjects)
+
+    async def _by_external(self, identity: ExternalIdentity, issuer: str) -> _Known:
+        if await self._store.is_revoked(identity.token_id):
+            raise InvalidToken("the token was revoked")
+        credential = f"token:{identity.token_id}"
+        caller, is_admin = await self._caller(
+            "user", f"{issuer}#{identity.subject}", identity.name, credential, identity.roles, identity.fhir_user,
+            identity.scope,
+        )  # fmt: skip
+        until = _earliest(self._clock(), identity.expires)
+        return _Known(Identified(caller, self._policy_of(caller), None, is_admin), until, frozenset((credential,)))
+
+    async def _caller(
+        self,
+        kind: Any,
+        id: str,
+        name: str,
+        credential: str,
+        roles: tuple[str, ...],
+        fhir_user: str | None,
+        scope: str | None,
+    ) -> tuple[Caller, bool]:
+        of_roles = " ".join([text for role in roles if (text := (await self.role_scopes()).get(role))]).split()
+        grants: list[tuple[Scope, ...]] = [understood(of_roles)]
+        is_admin = ADMIN in of_roles
+        if scope is not None:
+            grants.append(understood(scope.split()))
+            is_admin = is_admin and ADMIN in scope.split()
+        patient = fhir_user.removeprefix("Patient/") if fhir_user and fhir_user.startswith("Patient/") else None
+        return Caller(kind, id, name, credential, roles, tuple(grants), patient, fhir_user), is_admin
+
+    async def role_scopes(self) -> Mapping[str, str]:
+        """The scopes of each role."""
+        if self._roles is None:
+            forgotten = self._forgotten
+            roles = {role.name: role.scopes for role in await self._store.roles()}
+            if forgotten != self._forgotten:
+                return roles
+            self._roles = roles
+        return self._roles
+
+
+def _earliest(now: datetime, *moments: datetime) -> datetime:
+    return min(now + _AT_MOST, *moments)

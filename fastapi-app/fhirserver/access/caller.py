@@ -1,0 +1,33 @@
+"""Who is asking, and by what right."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhirserver.access.scopes import Scope
+
+Kind = Literal["operator", "user", "client"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking.
+
+    `id` is that of the user or client, `name` how people call it. `credential` names what it was told by
+    (`session:…`, `key:…`, `token:…`), never the secret itself. `grants` are sets of scopes: what may be done is what
+    every one of them allows (a user's own, and those that the user gave to an app). `patient` is the id of the patient
+    that scopes of the context `patient` are about; `fhir_user` the resource that stands for the user.
+    """
+
+    kind: Kind
+    id: str
+    name: str
+    credential: str = ""
+    roles: tuple[str, ...] = ()
+    grants: tuple[tuple[Scope, ...], ...] = ()
+    patient: str | None = None
+    fhir_user: str | None = None
+    purpose_of_use: str | None = None
+
+
+OPERATOR = Caller("operator", "operator", "operator")
+"""Who runs the command line, or a server that asks nobody who they are."""

@@ -1,0 +1,29 @@
+"""All of access control that the web needs, in one object."""
+
+from dataclasses import dataclass
+
+from fhirserver.access.accounts import Accounts
+from fhirserver.access.administration import Administration
+from fhirserver.access.authentication import Authentication
+from fhirserver.access.keys import KeyRing
+from fhirserver.access.rate_limits import RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Requests in a minute: of a caller, from an address while it is not known who asks, from an address to `/auth`."""
+
+    by_caller: RateLimit
+    by_address: RateLimit
+    at_auth: RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may come in, and how."""
+
+    authentication: Authentication
+    accounts: Accounts
+    administration: Administration
+    keys: KeyRing
+    limits: RateLimits
