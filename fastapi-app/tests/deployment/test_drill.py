@@ -16,12 +16,20 @@ from drill.report import bars
 from drill.result import Chart, CheckFailed, NotApplicable, Result, Status
 
 APP = Path(__file__).parents[2]
+ADMIN = {"FHIR_ADMIN_USERNAME": f"drill{os.getpid()}", "FHIR_ADMIN_PASSWORD": "Correct-Horse-17"}
 
 
 @pytest.fixture
 def served(dsn) -> Iterator[str]:
-    """The address of a server on the tests' database."""
+    """The address of a server on the tests' database, which has the administrator of `ADMIN`."""
     port = free_port()
+    subprocess.run(
+        [*COMMAND, "users", "create-admin", ADMIN["FHIR_ADMIN_USERNAME"], "--password-stdin"],
+        env=environment(FHIR_DATABASE_URL=dsn),
+        input=ADMIN["FHIR_ADMIN_PASSWORD"],
+        text=True,
+        check=True,
+    )
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", str(port)],
         env=environment(FHIR_DATABASE_URL=dsn),
@@ -43,7 +51,17 @@ def drill(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]
 
 def test_a_whole_run(served, dsn, on_citus, tmp_path):
     done = drill(
-        "all", "--url", served, "--database", dsn, "--patients", "40", "--report", str(tmp_path), LC_ALL="es_ES.UTF-8"
+        "all",
+        "--url",
+        served,
+        "--database",
+        dsn,
+        "--patients",
+        "40",
+        "--report",
+        str(tmp_path),
+        LC_ALL="es_ES.UTF-8",
+        **ADMIN,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "un servidor local no tiene contenedores" in done.stdout
@@ -51,7 +69,12 @@ def test_a_whole_run(served, dsn, on_citus, tmp_path):
     report = file.read_text()
     assert "## Resumen ejecutivo" in report
     assert "0 fallidas" in report
-    for line in ("| ✓ | salud de la API |", "| ✓ | búsquedas FHIR |", "| ✓ | integridad: recuentos y hashes |"):
+    for line in (
+        "| ✓ | inicio de sesión |",
+        "| ✓ | salud de la API |",
+        "| ✓ | búsquedas FHIR |",
+        "| ✓ | integridad: recuentos y hashes |",
+    ):
         assert line in report
     assert ("| – | extensión Citus |" in report) is not on_citus
     assert re.search(r"Inserciones por segundo [^|]*\| \d+ \| 333 \|", report)
