@@ -23,15 +23,16 @@ Se puede repetir. Entorno: OVERLAY (minikube, production …), PORT (8080), DATA
 }
 
 citus() {
+    local node
     build fhir-citus "$REPO/postgres-citus"
     apply common
     # A vault's operator makes them where the overlay says so.
     [ "$OVERLAY" != minikube ] || make_secrets
     apply citus
     say "Waiting for the nodes …" "Esperando a los nodos …"
-    rolled_out statefulset/citus-coordinator
-    rolled_out statefulset/citus-worker
-    "$K8S/register_citus_k8s.sh"
+    for node in $(k get statefulsets -o name); do rolled_out "statefulset/${node#*/}"; done
+    # Under Patroni workers have other names, and are registered by it.
+    ! exists statefulset/citus-worker || "$K8S/register_citus_k8s.sh"
     forward database citus-coordinator:5432 "${DATABASE_PORT:-5432}"
     say "Database: psql -h localhost -p ${DATABASE_PORT:-5432} -U postgres -d clinical_records" \
         "Base de datos: psql -h localhost -p ${DATABASE_PORT:-5432} -U postgres -d clinical_records"

@@ -11,15 +11,6 @@ CREATE ROLE fhir_readonly LOGIN PASSWORD :'readonly_password';
 CREATE ROLE fhir_monitor LOGIN PASSWORD :'monitor_password' CONNECTION LIMIT 10;
 CREATE ROLE fhir_backup LOGIN REPLICATION PASSWORD :'backup_password' CONNECTION LIMIT 10;
 
--- The tables are the owner's, who makes them by `fhirserver db upgrade`; that also grants the others their rights.
-ALTER DATABASE :"DBNAME" OWNER TO fhir_owner;
--- The migrations say IF NOT EXISTS, which Citus allows nobody but the extension's owner.
-SET ROLE fhir_owner;
-CREATE EXTENSION pg_trgm;
-RESET ROLE;
-
-REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
-GRANT CONNECT ON DATABASE :"DBNAME" TO fhir_app, fhir_readonly, fhir_monitor, fhir_backup;
 GRANT pg_monitor TO fhir_monitor;
 ALTER ROLE fhir_readonly SET default_transaction_read_only = on;
 ALTER ROLE fhir_readonly SET statement_timeout = '5min';

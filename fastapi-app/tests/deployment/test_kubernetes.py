@@ -148,7 +148,7 @@ def test_names_that_others_know(rendered):
     assert {m["metadata"].get("namespace") for m in rendered if m["kind"] != "Namespace"} == {"fhir-system"}
     service = one(rendered, "Service", "fastapi-fhir-service")["spec"]
     assert [(port["port"], port["targetPort"]) for port in service["ports"]] == [(80, "http")]
-    assert one(rendered, "Service", "citus-coordinator")["spec"]["clusterIP"] == "None"
+    assert one(rendered, "Service", "citus-coordinator")["spec"]["ports"][0]["port"] == 5432
 
 
 def test_each_selector_finds_its_pods(rendered):
@@ -162,8 +162,25 @@ def test_each_selector_finds_its_pods(rendered):
         if m["kind"] not in ("Service", "PodDisruptionBudget"):
             continue
         wanted = m["spec"]["selector"]
-        wanted = wanted.get("matchLabels", wanted)
+        wanted = {k: v for k, v in wanted.get("matchLabels", wanted).items() if k != "role"}  # Patroni says who leads
         assert any(wanted.items() <= have.items() for have in labels), m["metadata"]["name"]
+
+
+def test_under_patroni_no_two_copies_of_a_node_share_a_machine(rendered):
+    if not any(m["kind"] == "Role" for m in rendered):
+        return
+    nodes = [m["spec"] for m in rendered if m["kind"] == "StatefulSet"]
+    assert [spec["replicas"] for spec in nodes] == [2, 2, 2]
+    for spec in nodes:
+        labels = spec["template"]["metadata"]["labels"]
+        assert {"application": "patroni", "cluster-name": "citus"}.items() <= labels.items()
+        [term] = spec["template"]["spec"]["affinity"]["podAntiAffinity"][
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        ]
+        assert term["topologyKey"] == "kubernetes.io/hostname"
+        assert term["labelSelector"]["matchLabels"].items() <= labels.items()
+    assert {spec["template"]["metadata"]["labels"]["citus-group"] for spec in nodes} == {"0", "1", "2"}
+    assert one(rendered, "Service", "citus-coordinator")["spec"]["selector"]["role"] == "primary"
 
 
 def test_no_password_is_in_the_repository():

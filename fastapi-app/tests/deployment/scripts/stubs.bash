@@ -49,6 +49,7 @@ answer() {
     "version --client") echo "Client Version: v1.32.4" ;;
     *"get secret/"* | *"get persistentvolumeclaim/"*) return 1 ;;
     *"get statefulset citus-worker"*) printf 2 ;;
+    *"get statefulsets -o name") printf 'statefulset.apps/%s\n' citus-coordinator citus-worker ;;
     *"config current-context"*) echo minikube ;;
     *"create secret"*"--from-env-file="*) sed 's/^/secret /' "${file##*--from-env-file=}" >>"${BASH_SOURCE[0]%/*}/secrets" ;;
     esac
