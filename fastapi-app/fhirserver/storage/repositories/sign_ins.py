@@ -55,13 +55,14 @@ REVOKE_TOKEN = Statement(
 FORGET_TOKENS = Statement("forget_tokens", "DELETE FROM revoked_token WHERE bucket = $1 AND expires < now()")
 IS_REVOKED = Statement("is_revoked", "SELECT 1 FROM revoked_token WHERE bucket = $1 AND id = $2")
 
-# $4: counts from before are forgotten; $5 free attempts; $6, $7: the first and the longest lock in seconds.
+# $4: counts from before are forgotten; $5: free attempts; $6: until when the next ones are locked out, the last for all
+# further ones. These are told, not computed: on Citus only immutable functions can stand here.
 _COUNT = "(CASE WHEN a.last < $4 THEN 1 ELSE a.failures + 1 END)"
 ATTEMPT = Statement(
     "attempt",
     "INSERT INTO login_attempt AS a (bucket, subject, failures, last, locked_until) VALUES ($1, $2, 1, $3, $3)"
     f" ON CONFLICT (bucket, subject) DO UPDATE SET failures = {_COUNT}, last = $3, locked_until = CASE"
-    f" WHEN {_COUNT} >= $5 THEN $3 + make_interval(secs => least($7, $6 * power(2, least({_COUNT} - $5, 20))))"
+    f" WHEN {_COUNT} >= $5 THEN ($6::timestamptz[])[least({_COUNT} - $5 + 1, cardinality($6::timestamptz[]))]"
     " ELSE $3 END WHERE a.locked_until <= $3 RETURNING failures",
 )
 LOCKED = Statement("locked", "SELECT locked_until FROM login_attempt WHERE bucket = $1 AND subject = $2")
@@ -173,8 +174,7 @@ async def attempt(statements: Statements, subject: str, now: datetime, backoff: 
         now,
         now - backoff.forget,
         backoff.free,
-        backoff.first.total_seconds(),
-        backoff.longest.total_seconds(),
+        _locks(now, backoff),
     )
     if counted is not None:
         if counted["failures"] == 1:
@@ -183,6 +183,15 @@ async def attempt(statements: Statements, subject: str, now: datetime, backoff: 
     row = await statements.row(LOCKED, bucket, subject)
     until: datetime | None = row["locked_until"] if row is not None else None
     return until if until is not None and until > now else None
+
+
+def _locks(now: datetime, backoff: Backoff) -> list[datetime]:
+    """Until when each attempt after the free ones locks out the next."""
+    locks, wait = [], backoff.first
+    while wait < backoff.longest:
+        locks.append(now + wait)
+        wait *= 2
+    return [*locks, now + backoff.longest]
 
 
 async def forgive(statements: Statements, account: str, address: str) -> None:
