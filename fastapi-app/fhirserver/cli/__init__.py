@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+import fhirserver
 from fhirserver.access.errors import AccessError
 from fhirserver.access.keys import KeyUnreadable
 from fhirserver.cli import cluster, terminology, users
@@ -88,7 +89,7 @@ def serve(
             port=port,
             workers=workers,
             reload=reload,
-            reload_dirs=[str(Path(__file__).parent)] if reload else None,
+            reload_dirs=[str(Path(fhirserver.__file__).parent)] if reload else None,
             loop="uvloop",
             http="fhirserver.web.protocol:BoundedProtocol",
             ws="none",
