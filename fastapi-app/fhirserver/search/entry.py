@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+INDEX_FORMAT = 1
+"""Of what the entries are like. It goes up by one when an entry can differ from what it was for the same resource by
+the same definitions: then everything is indexed anew after the upgrade (decisions/0011)."""
+
 
 @dataclass(slots=True)
 class IndexEntry:
@@ -13,6 +17,9 @@ class IndexEntry:
     `keys`: what compares for equality. `range_key`, `range_low`, `range_high`: intervals, side by side.
     `ref_key`, `ref_target`: references, side by side. `strings`: normalised strings; `texts`: those that go with
     codes. `narrative`, `words`: the words of the narrative and all others, in order. `sort_date`: when it was.
+
+    `index_version` tells by which rules it was made (decisions/0011). `problems`: (code, reason) of the parameters
+    whose expression could not be evaluated on this resource, which has no values of them then.
     """
 
     keys: list[int] = field(default_factory=list)
@@ -27,6 +34,8 @@ class IndexEntry:
     narrative: Sequence[str] = ()
     words: Sequence[str] = ()
     sort_date: datetime | None = None
+    index_version: int = 0
+    problems: Sequence[tuple[str, str]] = ()
 
 
 class EntryBuilder:
@@ -35,13 +44,14 @@ class EntryBuilder:
     `places` counts the values of composites whose parts are told apart by their place.
     """
 
-    __slots__ = ("base_url", "keys", "places", "ranges", "references", "resource", "strings", "texts")
+    __slots__ = ("base_url", "keys", "places", "problems", "ranges", "references", "resource", "strings", "texts")
 
     def __init__(self, base_url: str, resource: dict[str, Any]) -> None:
         self.base_url = base_url
         self.resource = resource
         self.keys: set[int] = set()
         self.places: dict[str, int] = {}
+        self.problems: dict[str, str] = {}
         self.ranges: dict[tuple[int, float, float], None] = {}
         self.references: dict[tuple[int, int], None] = {}
         self.strings: dict[str, None] = {}

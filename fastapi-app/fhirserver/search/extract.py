@@ -13,10 +13,11 @@ from typing import Any
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
+from fhirserver.fhir.fhirpath import FhirPathError
 from fhirserver.fhir.fhirpath.paths import Branch, compile_paths
 from fhirserver.search.entry import EntryBuilder, IndexEntry
 from fhirserver.search.keys import ParameterKeys, self_key
-from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, searchable
+from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, indexed
 from fhirserver.search.query.contained import MOST_PLACES, contained_key, place_of
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import Include, SearchRequest
@@ -36,6 +37,7 @@ _LONG_AGO = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 class _Rule:
     """How one parameter is indexed: what its branches select, and what is done with each value."""
 
+    code: str
     present: int
     branches: Sequence[tuple[Callable[[Any], list[Any]], Index]]
 
@@ -47,13 +49,25 @@ class _Rules:
 
 
 class Extractor:
-    """Makes index entries. `zone` is that of dates and times without one."""
+    """Makes index entries. `zone` is that of dates and times without one; `index_version` stands in the entries."""
 
-    def __init__(self, definitions: Definitions, zone: tzinfo):
+    def __init__(self, definitions: Definitions, zone: tzinfo, index_version: int = 0):
         self._definitions = definitions
         self._zone = zone
+        self.index_version = index_version
         self._rules: dict[tuple[str, str], _Rules] = {}
         self._words = WordCollector(definitions)
+
+    def following(self, definitions: Definitions, index_version: int) -> "Extractor":
+        """One by other definitions. What was compiled for types whose parameters are the same is kept."""
+        made = Extractor(definitions, self._zone, index_version)
+        made._words = self._words
+        made._rules = {
+            key: rules
+            for key, rules in self._rules.items()
+            if indexed(definitions, key[0]) == indexed(self._definitions, key[0])
+        }
+        return made
 
     def extract(self, resource: dict[str, Any], resource_type: str, base_url: str) -> IndexEntry:
         """The index entry of a structurally valid resource. References below `base_url` are to this server."""
@@ -62,6 +76,8 @@ class Extractor:
         self._index_contained(resource.get("contained", ()), entry)
         finished = self._finish(entry, rules, resource, resource_type)
         finished.narrative, finished.words = self._words.collect(resource, resource_type)
+        finished.index_version = self.index_version
+        finished.problems = tuple(entry.problems.items())
         return finished
 
     def extract_contained(
@@ -77,7 +93,11 @@ class Extractor:
         rules = self._rules.get((resource_type, place)) or self._compile(resource_type, place)
         for rule in rules.parameters:
             for select, index in rule.branches:
-                values = select(resource)
+                try:
+                    values = select(resource)
+                except (FhirPathError, RecursionError) as error:
+                    entry.problems[rule.code] = str(error)
+                    continue
                 if values:
                     entry.keys.add(rule.present)
                     for value in values:
@@ -126,13 +146,18 @@ class Extractor:
 
     def _compile(self, resource_type: str, place: str) -> _Rules:
         parameters = []
-        for parameter in searchable(self._definitions, resource_type).values():
+        for parameter in indexed(self._definitions, resource_type).values():
             if parameter.code in COLUMNS:
                 continue
             kind = PARAMETER_TYPES[parameter.type]
             keys = ParameterKeys(resource_type, parameter.code, place)
             branches = []
-            selected = self._branches(parameter, resource_type)
+            try:
+                selected = branches_of(parameter, self._definitions)
+            except FhirPathError:
+                if parameter.source is None:
+                    raise
+                continue  # it was posted to a server with another FHIRPath
             by_text = parameter.type in ("token", "uri", "reference") and not sort_paths(selected)
             for branch in selected:
                 source = Source(parameter, branch, keys, self._definitions, self._zone)
@@ -142,18 +167,11 @@ class Extractor:
                         index = with_sort_text(index, branch, keys)
                     branches.append((branch.select, index))
             if branches:
-                parameters.append(_Rule(keys.present, branches))
+                parameters.append(_Rule(parameter.code, keys.present, branches))
         date = self._definitions.principal_date(resource_type)
         rules = _Rules(parameters, ParameterKeys(resource_type, date).range() if date else None)
         self._rules[resource_type, place] = rules
         return rules
-
-    def _branches(self, parameter: SearchParameter, resource_type: str) -> Sequence[Branch]:
-        """The branches of the expression; of an extension, those of its value."""
-        branches = compile_paths(parameter.expression or "", resource_type, self._definitions)
-        if any(branch.type_name == "Extension" for branch in branches):
-            return compile_paths(f"({parameter.expression}).value", resource_type, self._definitions)
-        return branches
 
     @staticmethod
     def _finish(entry: EntryBuilder, rules: _Rules, resource: dict[str, Any], resource_type: str) -> IndexEntry:
@@ -176,6 +194,14 @@ class Extractor:
         if isinstance(id, str):
             finished.self_key = self_key(resource_type, id)
         return finished
+
+
+def branches_of(parameter: SearchParameter, definitions: Definitions) -> Sequence[Branch]:
+    """The branches of the expression; of an extension, those of its value. Raises FhirPathError."""
+    branches = compile_paths(parameter.expression or "", parameter.base, definitions)
+    if any(branch.type_name == "Extension" for branch in branches):
+        return compile_paths(f"({parameter.expression}).value", parameter.base, definitions)
+    return branches
 
 
 def numbered(contained: Any) -> Iterator[tuple[str, int, dict[str, Any]]]:

@@ -39,9 +39,20 @@ COLUMNS = frozenset({"_id", "_lastUpdated"})
 @lru_cache(maxsize=1024)
 def searchable(definitions: Definitions, resource_type: str) -> Mapping[str, SearchParameter]:
     """The search parameters of a type that this server can search by."""
+    return _usable(definitions, definitions.search_parameters(resource_type))
+
+
+def indexed(definitions: Definitions, resource_type: str) -> Mapping[str, SearchParameter]:
+    """Those that resources of a type are indexed by: also those that can't be searched by yet."""
+    pending = definitions.pending_search_parameters(resource_type)
+    found = searchable(definitions, resource_type)
+    return {**_usable(definitions, pending), **found} if pending else found
+
+
+def _usable(definitions: Definitions, parameters: Mapping[str, SearchParameter]) -> Mapping[str, SearchParameter]:
     return {
         code: parameter
-        for code, parameter in definitions.search_parameters(resource_type).items()
+        for code, parameter in parameters.items()
         if parameter.type in PARAMETER_TYPES
         and parameter.expression is not None
         and (parameter.type != "composite" or composite.is_supported(parameter, definitions))

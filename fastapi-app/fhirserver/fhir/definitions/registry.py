@@ -1,6 +1,7 @@
 """All definitions of R4 4.0.1, each read from the data file when it is first asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 
@@ -38,7 +39,10 @@ class Definitions:
         )
         self._resource_types = frozenset(self.resource_types)
         self._types: dict[str, TypeDefinition] = {}
+        self._r4_parameters: dict[str, Mapping[str, SearchParameter]] = {}
         self._search_parameters: dict[str, Mapping[str, SearchParameter]] = {}
+        self._added: Mapping[str, Mapping[str, SearchParameter]] = {}
+        self._pending: Mapping[str, Mapping[str, SearchParameter]] = {}
         self._placing: dict[str, tuple[str | None, frozenset[str]]] = {}
         self._principal_dates: dict[str, str | None] = {}
 
@@ -55,6 +59,10 @@ class Definitions:
         """Whether this is one of the resource types that have instances."""
         return name in self._resource_types
 
+    def derived_resource_types(self, base: str) -> tuple[str, ...]:
+        """The resource types that are of this one: itself or, of Resource and DomainResource, all derived from it."""
+        return tuple(name for name in self.resource_types if base in self._bases(name))
+
     def type(self, name: str) -> TypeDefinition:
         """A resource type, data type, or a type inside one, such as `Observation.component`."""
         found = self._types.get(name)
@@ -67,17 +75,44 @@ class Definitions:
             found = self._types[name]
         return found
 
+    def with_search_parameters(
+        self, ready: Iterable[SearchParameter], pending: Iterable[SearchParameter] = ()
+    ) -> "Definitions":
+        """R4's definitions with these search parameters more, each for its `base`; all else is shared.
+
+        `pending` are those that resources are to be indexed by, but that can't be searched by yet. R4's own come first
+        where a code is taken, and decide alone where resources are placed.
+        """
+        made = copy(self)
+        made._search_parameters = {}
+        made._added = _by_base(ready)
+        made._pending = _by_base(pending)
+        return made
+
     def search_parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
-        """The search parameters of a resource type by code, inherited ones included."""
+        """The search parameters of a resource type by code, inherited and added ones included."""
         found = self._search_parameters.get(resource_type)
+        if found is None:
+            own = self.r4_search_parameters(resource_type)
+            added = self._added.get(resource_type, {})
+            found = self._search_parameters[resource_type] = (
+                {**own, **{code: parameter for code, parameter in added.items() if code not in own}} if added else own
+            )
+        return found
+
+    def pending_search_parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
+        """Those that resources of the type are indexed by, by code, but that can't be searched by yet."""
+        return self._pending.get(resource_type, {})
+
+    def r4_search_parameters(self, resource_type: str) -> Mapping[str, SearchParameter]:
+        """R4's own search parameters of a resource type by code, inherited ones included."""
+        found = self._r4_parameters.get(resource_type)
         if found is None:
             own = self._own_search_parameters(resource_type)
             inherited: dict[str, SearchParameter] = {}
-            base = self._kinds[resource_type][2]
-            while base is not None:
+            for base in self._bases(resource_type)[1:]:
                 inherited |= read_search_parameters(self._archive.read(f"search/{base}.json"), resource_type)
-                base = self._kinds[base][2]
-            found = self._search_parameters[resource_type] = inherited | own
+            found = self._r4_parameters[resource_type] = inherited | own
         return found
 
     @property
@@ -121,6 +156,15 @@ class Definitions:
             self._principal_dates[resource_type] = find_principal_date(own, self.type)
         return self._principal_dates[resource_type]
 
+    def _bases(self, name: str) -> list[str]:
+        """The type and those it is derived from."""
+        found = []
+        base: str | None = name
+        while base is not None:
+            found.append(base)
+            base = self._kinds[base][2]
+        return found
+
     def _own_search_parameters(self, resource_type: str) -> dict[str, SearchParameter]:
         if self._kinds[resource_type][0] != "resource":
             raise KeyError(resource_type)
@@ -129,7 +173,7 @@ class Definitions:
     def _placed(self, resource_type: str) -> tuple[str | None, frozenset[str]]:
         found = self._placing.get(resource_type)
         if found is None:
-            parameters = self.search_parameters(resource_type)
+            parameters = self.r4_search_parameters(resource_type)
             element = find_placing_element(self.type(resource_type), parameters, self._compartments["Patient"])
             found = self._placing[resource_type] = (element, find_placing_parameters(element, parameters))
         return found
@@ -141,3 +185,10 @@ class Definitions:
     @cached_property
     def _value_sets(self) -> dict[str, Codes | None]:
         return read_value_sets(self._archive.read("value_sets.json"))
+
+
+def _by_base(parameters: Iterable[SearchParameter]) -> Mapping[str, Mapping[str, SearchParameter]]:
+    found: dict[str, dict[str, SearchParameter]] = {}
+    for parameter in parameters:
+        found.setdefault(parameter.base, {})[parameter.code] = parameter
+    return found

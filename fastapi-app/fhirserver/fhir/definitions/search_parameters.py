@@ -22,7 +22,8 @@ class SearchParameter:
 
     `expression` has only the alternatives for `base` (they start with its name, or with Resource or
     DomainResource); None for `_text`, `_content` and `_query`. `target_types` are those of a reference.
-    Where R4 says nothing, `comparators` and `modifiers` are empty, `multiple_or` and `multiple_and` None.
+    Where nothing is said, `comparators` and `modifiers` are empty, `multiple_or` and `multiple_and` None; else only
+    those that are listed are allowed. `source` is the id of the SearchParameter that was posted; R4's own have none.
     """
 
     code: str
@@ -37,6 +38,7 @@ class SearchParameter:
     multiple_or: bool | None
     multiple_and: bool | None
     description: str
+    source: str | None = None
 
 
 def read_search_parameters(content: Iterable[dict[str, Any]], base: str) -> dict[str, SearchParameter]:

@@ -12,7 +12,7 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.parameter_types import searchable
-from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
+from fhirserver.search.query.clauses import Context, UnknownParameter, find_parameter, node_of, read_clause
 from fhirserver.search.query.comparisons import compared
 from fhirserver.search.query.filter import Reader, read_filter
 from fhirserver.search.query.tree import Chain, Has, IdMatch, Linked, Node
@@ -132,8 +132,8 @@ def read_any(name: str, value: str, resource_type: str, context: Context, depth:
 
 
 def _reference(name: str, code: str, resource_type: str, context: Context) -> SearchParameter:
-    parameter = searchable(context.definitions, resource_type).get(code)
-    if parameter is None:
+    parameter = find_parameter(context.definitions, resource_type, code)
+    if parameter is None or code not in searchable(context.definitions, resource_type):
         raise UnknownParameter(f"{resource_type} has no search parameter '{code[:80]}'", expression=name[:80])
     if parameter.type != "reference":
         raise InvalidRequest(

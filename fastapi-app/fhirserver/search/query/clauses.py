@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/search.html
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
@@ -14,7 +15,7 @@ from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.parameter_types import PARAMETER_TYPES, searchable
 from fhirserver.search.query.tree import IdMatch, KeyMatch, Node, Not, WordMatch
-from fhirserver.search.types.clause import MAX_VALUES, Clause, split, unescape
+from fhirserver.search.types.clause import MAX_VALUES, Clause, prefixed, split, unescape
 from fhirserver.search.types.date import parse_last_updated
 from fhirserver.search.words import word_query
 
@@ -39,10 +40,23 @@ class Context:
     place: str = ""
 
 
+def find_parameter(definitions: Definitions, resource_type: str, code: str) -> SearchParameter | None:
+    """The search parameter of a type, if it has one. Raises InvalidRequest for one that can't be searched by yet."""
+    found = definitions.search_parameters(resource_type).get(code)
+    if found is None and code in definitions.pending_search_parameters(resource_type):
+        raise InvalidRequest(
+            f"'{code}' of {resource_type} can't be searched by yet: what was stored before it has to be reindexed"
+            " ($reindex)",
+            code="not-supported",
+            expression=code,
+        )
+    return found
+
+
 def read_clause(name: str, value: str, resource_type: str, context: Context) -> Clause:
     """The clause that a parameter of a type is. Raises UnknownParameter, InvalidRequest."""
     code, _, modifier = name.partition(":")
-    parameter = context.definitions.search_parameters(resource_type).get(code)
+    parameter = find_parameter(context.definitions, resource_type, code)
     if parameter is None:
         raise UnknownParameter(f"{resource_type} has no search parameter '{code[:80]}'", expression=name[:80])
     if code not in searchable(context.definitions, resource_type) and code not in _WORDS:
@@ -51,6 +65,7 @@ def read_clause(name: str, value: str, resource_type: str, context: Context) -> 
         )
     _require_modifier(parameter, modifier, context.definitions)
     values = (value,) if code in _WORDS else tuple(split(value, ","))
+    _require_comparators(parameter, values)
     if len(values) > MAX_VALUES:
         raise InvalidRequest(
             f"{name} has {len(values)} values; {MAX_VALUES} are allowed", code="too-costly", expression=code
@@ -76,18 +91,34 @@ def _require_modifier(parameter: SearchParameter, modifier: str, definitions: De
         allowed = ()
     else:
         allowed = ("missing", *PARAMETER_TYPES[parameter.type].modifiers)
-    if not modifier or modifier in allowed:
+        if parameter.type == "reference":
+            allowed += ("[type]",)
+    if parameter.modifiers:
+        allowed = tuple(name for name in allowed if name in parameter.modifiers)
+    if not modifier or (modifier in allowed and modifier != "[type]"):
         return
-    if parameter.type == "reference":
-        if definitions.is_resource_type(modifier):
-            return
-        allowed += ("[type]",)
+    if "[type]" in allowed and definitions.is_resource_type(modifier):
+        return
     raise InvalidRequest(
         f"{parameter.code} is a {parameter.type} parameter and takes no modifier '{modifier[:80]}'; it takes "
         + (", ".join(f":{name}" for name in allowed) or "none"),
         code="not-supported",
         expression=parameter.code,
     )
+
+
+def _require_comparators(parameter: SearchParameter, values: Sequence[str]) -> None:
+    """Of the prefixes that the parameter's definition lists, if it does."""
+    if not parameter.comparators or parameter.type not in ("date", "number", "quantity"):
+        return
+    for value in values:
+        prefix, rest = prefixed(value)
+        if rest != value and prefix not in parameter.comparators:
+            raise InvalidRequest(
+                f"{parameter.code} takes no prefix '{prefix}'; it takes {', '.join(parameter.comparators)}",
+                code="not-supported",
+                expression=parameter.code,
+            )
 
 
 def node_of(clause: Clause) -> Node:

@@ -10,6 +10,7 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.fhirpath.paths import compile_paths
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.query.clauses import find_parameter
 from fhirserver.search.request import Include, Link, Sort
 from fhirserver.search.types.reference import target_types
 from fhirserver.search.types.sorting import sort_paths
@@ -74,7 +75,7 @@ class ResultParameters:
         return self._own(code, descending, self._resource_type or "Basic")
 
     def _own(self, code: str, descending: bool, resource_type: str) -> Sort:
-        parameter = self._definitions.search_parameters(resource_type).get(code)
+        parameter = find_parameter(self._definitions, resource_type, code)
         if parameter is None:
             raise _Unknown(
                 f"_sort: {resource_type} has no search parameter '{code[:80]}'",
@@ -102,7 +103,7 @@ class ResultParameters:
         """`subject.name`, `subject:Patient.name`: by what the references lead to."""
         step, _, rest = code.partition(".")
         name, _, modifier = step.partition(":")
-        parameter = self._definitions.search_parameters(resource_type).get(name)
+        parameter = find_parameter(self._definitions, resource_type, name)
         if parameter is None or parameter.type != "reference" or depth == _MAX_DEPTH:
             raise _Unknown(
                 f"_sort: {resource_type} has no reference parameter '{name[:80]}'", code="value", expression="_sort"
@@ -140,7 +141,7 @@ class ResultParameters:
                 code="value",
                 expression=name,
             )
-        parameter = self._definitions.search_parameters(parts[0]).get(parts[1])
+        parameter = find_parameter(self._definitions, parts[0], parts[1])
         if parts[1] != "*" and (parameter is None or parameter.type != "reference"):
             raise InvalidRequest(
                 f"{name}: {parts[0]} has no reference parameter '{parts[1][:80]}'",

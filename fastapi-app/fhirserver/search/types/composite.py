@@ -14,7 +14,7 @@ from typing import Any
 
 from xxhash import xxh3_64_intdigest
 
-from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.definitions import Component, Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.fhirpath.errors import FhirPathError
 from fhirserver.fhir.fhirpath.paths import compile_paths
@@ -41,6 +41,7 @@ _RANGED: dict[str, tuple[_Indexer, _Parse]] = {
 }
 _KINDS = {**_KEYED, **_RANGED, "string": (string.indexer, string.parse)}
 _MOST_PLACES = 16
+_FEWEST = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,8 @@ class _Rule:
 @lru_cache(maxsize=1024)
 def _parts(parameter: SearchParameter, definitions: Definitions, place: str) -> tuple[_Part, ...] | None:
     """The components; None if they can't be combined: first keys, then one more of any kind or several intervals."""
-    by_url = {known.url: known for known in definitions.search_parameters(parameter.base).values()}
     parts = []
-    for position, component in enumerate(parameter.components):
-        known = by_url.get(component.definition)
+    for position, (component, known) in enumerate(_components(parameter, definitions)):
         if known is None or known.type not in _KINDS:
             return None
         keys = ParameterKeys(parameter.base, f"{parameter.code}${position}", place)
@@ -78,18 +77,43 @@ def _parts(parameter: SearchParameter, definitions: Definitions, place: str) -> 
     return tuple(parts) if len(rest) <= 1 or all(kind in _RANGED for kind in rest) else None
 
 
-def is_supported(parameter: SearchParameter, definitions: Definitions) -> bool:
-    """Whether all components of the composite can be combined."""
+def _components(
+    parameter: SearchParameter, definitions: Definitions
+) -> Iterable[tuple[Component, SearchParameter | None]]:
+    """The components with the parameters that they stand for, as far as these are known."""
+    base = parameter.base
+    known = (*definitions.search_parameters(base).values(), *definitions.pending_search_parameters(base).values())
+    by_url = {found.url: found for found in known}
+    return [(component, by_url.get(component.definition)) for component in parameter.components]
+
+
+def problem(parameter: SearchParameter, definitions: Definitions) -> str | None:
+    """Why the components can't be combined; None if they can."""
+    for component, known in _components(parameter, definitions):
+        if known is None:
+            return f"{parameter.base} has no search parameter with the URL {component.definition}"
+        if known.type not in _KINDS:
+            return f"{known.code}, a {known.type} parameter, can't be a component"
     parts = _parts(parameter, definitions, "")
-    if parts is None or parameter.expression is None:
-        return False
+    if parts is None:
+        return (
+            "of the components, tokens, references, URIs and dates have to come first, and then either one of another"
+            " type, or numbers and quantities only"
+        )
+    if len(parts) < _FEWEST or parameter.expression is None:
+        return "a composite has an expression and at least two components"
     try:
         for branch in compile_paths(parameter.expression, parameter.base, definitions):
             for part in parts:
                 compile_paths(*_based(part.expression, branch.type_name, parameter.base), definitions)
-    except FhirPathError:
-        return False
-    return True
+    except FhirPathError as error:
+        return str(error)
+    return None
+
+
+def is_supported(parameter: SearchParameter, definitions: Definitions) -> bool:
+    """Whether all components of the composite can be combined."""
+    return problem(parameter, definitions) is None
 
 
 def indexer(source: Source) -> Index | None:
