@@ -5,8 +5,9 @@ import multiprocessing
 import os
 import secrets
 import signal
+import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,10 @@ from fhirserver.fhir.outcomes import FhirError
 from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.structure import Validator
 from fhirserver.interactions.context import Call, Limits, Server
+from fhirserver.interactions.current import LEASE, Current
+from fhirserver.interactions.search_parameters import SearchParameters
+from fhirserver.jobs.reindex import Reindex
+from fhirserver.jobs.runner import Runner, Work
 from fhirserver.observability.logging import configure
 from fhirserver.observability.metrics import observe_statement, watch_pool
 from fhirserver.remote.fetch import Fetch
@@ -41,6 +46,8 @@ from fhirserver.search.extract import Extractor
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.identity_store import PostgresIdentityStore
+from fhirserver.storage.index_store import PostgresIndex
+from fhirserver.storage.job_store import PostgresJobs
 from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
 from fhirserver.terminology.known import KnownTerminology
@@ -50,6 +57,7 @@ from fhirserver.web.app import build_app
 from fhirserver.web.protocol import bound_headers
 
 SOFTWARE_VERSION = version("fhirserver")
+_BACKGROUND_CONNECTIONS = 2
 
 
 def clock() -> datetime:
@@ -63,62 +71,111 @@ def new_id(bucket: int) -> str:
     return uuid8(bucket, time.time_ns() // 1_000_000, secrets.randbits(62))
 
 
-def build_server(settings: Settings, dsn: str) -> tuple[Server, PostgresStore, Pool]:
-    """The server on the database at `dsn`. Its store is to be opened before use, its pool closed after it."""
-    definitions = Definitions.load()
-    zone = UTC if settings.search.time_zone == "UTC" else ZoneInfo(settings.search.time_zone)
-    pool = Pool(
-        dsn,
-        size=settings.database.pool_size,
-        timeout=settings.database.pool_timeout_seconds,
-        statement_timeout_ms=settings.database.statement_timeout_ms,
-    )
-    remote_url = settings.terminology.server_url
-    remote = Remote(remote_url, settings.terminology.timeout_seconds) if remote_url is not None else None
-    sources = Sources(PostgresTerminology(pool, observe_statement), BuiltIn.load(), time.monotonic)
-    store = PostgresStore(pool, observe_statement, sources.forget)
-    server = Server(
-        definitions=definitions,
-        validator=Validator(definitions),
-        extractor=Extractor(definitions, zone),
-        store=store,
-        terminology=KnownTerminology(sources, clock, remote),
-        clock=clock,
-        new_id=new_id,
-        random_bucket=lambda: secrets.randbelow(BUCKETS),
-        zone=zone,
-        limits=Limits(
-            default_count=settings.search.default_count,
-            max_count=settings.search.max_count,
-            max_nesting=settings.limits.nesting,
-            max_includes=settings.search.max_includes,
-        ),
-    )
-    return server, store, pool
+class Process:
+    """What a process works with. To be opened before use, and closed after it.
+
+    `serves`: it is a server, which lets be done what is due after an upgrade. `lease` as in Current.
+    """
+
+    def __init__(self, settings: Settings, dsn: str, *, serves: bool = False, lease: float = LEASE):
+        self._settings = settings
+        self.zone = UTC if settings.search.time_zone == "UTC" else ZoneInfo(settings.search.time_zone)
+        self.definitions = Definitions.load()
+        self.pool = self._pool(dsn, settings.database.pool_size)
+        # Of its own, so that what goes on besides requests doesn't wait for a connection when there are many.
+        self._background = self._pool(dsn, _BACKGROUND_CONNECTIONS)
+        self.index = PostgresIndex(self._background, observe_statement)
+        self.jobs = PostgresJobs(self._background, observe_statement)
+        remote_url = settings.terminology.server_url
+        remote = Remote(remote_url, settings.terminology.timeout_seconds) if remote_url is not None else None
+        sources = Sources(PostgresTerminology(self.pool, observe_statement), BuiltIn.load(), time.monotonic)
+        self._terminology = KnownTerminology(sources, clock, remote)
+        self._store = PostgresStore(self.pool, observe_statement, sources.forget, self._confirm)
+        server = Server(
+            definitions=self.definitions,
+            validator=Validator(self.definitions),
+            extractor=Extractor(self.definitions, self.zone),
+            store=self._store,
+            terminology=self._terminology,
+            clock=clock,
+            new_id=new_id,
+            random_bucket=lambda: secrets.randbelow(BUCKETS),
+            zone=self.zone,
+            limits=Limits(
+                default_count=settings.search.default_count,
+                max_count=settings.search.max_count,
+                max_nesting=settings.limits.nesting,
+                max_includes=settings.search.max_includes,
+            ),
+            index=self.index,
+            jobs=self.jobs,
+        )
+        followers = [SearchParameters(self.definitions, self.index, self.jobs if serves else None)]
+        self.current = Current(server, self.index, followers, lease=lease)
+
+    def _pool(self, dsn: str, size: int) -> Pool:
+        database = self._settings.database
+        return Pool(
+            dsn,
+            size=size,
+            timeout=database.pool_timeout_seconds,
+            statement_timeout_ms=database.statement_timeout_ms,
+        )
+
+    async def _confirm(self, index_version: int, changes: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
+        await self.current.confirm(index_version, changes)
+
+    @property
+    def base_url(self) -> str:
+        """How this server is called where no request tells."""
+        return self._settings.server.base_url or "http://localhost/fhir"
+
+    def runner(self, share: float) -> Runner:
+        """What carries out jobs, in this part of the time of the process."""
+        reindex = Reindex(self.current, self.definitions, self.index, self.base_url, share=share)
+
+        def kinds() -> Mapping[str, Work]:
+            return {"reindex": reindex} if self.current.server.extractor.index_version >= 0 else {}
+
+        return Runner(self.jobs, kinds, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
+
+    async def open(self) -> None:
+        """Make ready for use."""
+        await self._store.open()
+        await self.current.refresh()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._terminology.close()
+        await self.pool.close()
+        await self._background.close()
 
 
 @dataclass(frozen=True)
 class OpenServer:
-    """A server for the command line: calling it gives the opened server, and a call without restrictions."""
+    """A server for the command line: calling it gives the opened one, and a call without restrictions."""
 
     settings: Settings
     dsn: str
 
-    def __call__(self) -> AbstractAsyncContextManager[tuple[Server, Call]]:
+    def __call__(self) -> AbstractAsyncContextManager[tuple[Current, Call]]:
         return self._open()
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[tuple[Server, Call]]:
-        server, store, pool = build_server(self.settings, self.dsn)
-        await store.open()
-        try:
-            yield (
-                server,
-                Call(self.settings.server.base_url or "http://localhost/fhir", "cli", Unrestricted()),
-            )
-        finally:
-            await server.terminology.close()
-            await pool.close()
+    async def _open(self) -> AsyncIterator[tuple[Current, Call]]:
+        async with opened(self.settings, self.dsn) as process:
+            yield process.current, Call(process.base_url, "cli", Unrestricted())
+
+
+@asynccontextmanager
+async def opened(settings: Settings, dsn: str) -> AsyncIterator[Process]:
+    """A process that is open within the block."""
+    process = Process(settings, dsn)
+    try:
+        await process.open()
+        yield process
+    finally:
+        await process.close()
 
 
 @asynccontextmanager
@@ -126,22 +183,19 @@ async def open_terminology(settings: Settings, dsn: str) -> AsyncIterator[tuple[
     """The server and the tables of code systems, for the command line; no statement is too long."""
     unhurried = settings.database.model_copy(update={"statement_timeout_ms": 0, "pool_size": 2})
     settings = settings.model_copy(update={"database": unhurried})
-    pool = Pool(dsn, size=2)
-    try:
-        async with OpenServer(settings, dsn)() as (server, call):
-            yield server, call, PostgresTerminology(pool, observe_statement)
-    finally:
-        await pool.close()
+    async with opened(settings, dsn) as process:
+        call = Call(process.base_url, "cli", Unrestricted())
+        yield process.current.server, call, PostgresTerminology(process.pool, observe_statement)
 
 
-def build_access(settings: Settings, server: Server, pool: Pool, redis: SharedByRedis | None) -> tuple[Access, Changes]:
+def build_access(settings: Settings, process: Process, redis: SharedByRedis | None) -> tuple[Access, Changes]:
     """Access control on the server's database, and what hears of changes for it."""
     auth = settings.auth
     base_url = settings.server.base_url
     issuer = auth.issuer or (base_url.removesuffix("/fhir") if base_url else "urn:fhirserver")
     skew = timedelta(seconds=auth.clock_skew_seconds)
     expected = Expectations(issuer, auth.audience or base_url or "urn:fhirserver:fhir", (ALGORITHM,), skew)
-    store = PostgresIdentityStore(pool, observe_statement, redis.ring if redis is not None else None)
+    store = PostgresIdentityStore(process.pool, observe_statement, redis.ring if redis is not None else None)
     keys = KeyRing(store, clock, auth.key_passphrase.get_secret_value() if auth.key_passphrase else None)
     passwords = Passwords(auth.password_min_length)
     issuers = {
@@ -155,6 +209,7 @@ def build_access(settings: Settings, server: Server, pool: Pool, redis: SharedBy
     }
 
     def policy_of(caller: Caller) -> Policy:
+        server = process.current.server
         return Scoped(caller.grants, caller.patient, server.definitions, server.zone, server.clock())
 
     def is_fresh() -> bool:
@@ -171,7 +226,7 @@ def build_access(settings: Settings, server: Server, pool: Pool, redis: SharedBy
         RateLimit(settings.limits.requests_per_minute_of_address, time.time),
         RateLimit(settings.limits.auth_requests_per_minute, time.time),
     )
-    administration = Administration(store, passwords, server.definitions, server.zone, clock)
+    administration = Administration(store, passwords, process.definitions, process.zone, clock)
     return Access(authentication, accounts, administration, keys, limits), changes
 
 
@@ -184,17 +239,17 @@ class OpenAccess:
 
     @asynccontextmanager
     async def __call__(self) -> AsyncIterator[Access]:
-        server, _, pool = build_server(self.settings, self.dsn)
+        process = Process(self.settings, self.dsn)
         redis_url = self.settings.redis_url
         redis = SharedByRedis(redis_url.get_secret_value()) if redis_url else None
         try:
-            access, _ = build_access(self.settings, server, pool, redis)
+            access, _ = build_access(self.settings, process, redis)
             await access.keys.load()
             yield access
         finally:
             if redis is not None:
                 await redis.close()
-            await pool.close()
+            await process.close()
 
 
 class _Health:
@@ -243,34 +298,36 @@ def create_app() -> FastAPI:
     if settings.dsn is None:
         raise SystemExit("FHIR_DATABASE_URL is not set; `fhirserver serve` starts a database of its own")
     configure(settings.observability.log_level, settings.observability.log_format)
-    server, store, pool = build_server(settings, settings.dsn)
-    watch_pool(pool.in_use)
+    process = Process(settings, settings.dsn, serves=True)
+    watch_pool(process.pool.in_use)
     bound_headers(settings.limits.header_bytes, settings.limits.header_seconds)
     redis = SharedByRedis(settings.redis_url.get_secret_value()) if settings.redis_url else None
     access: Access | None = None
-    work = [_end_with_parent()]
+    work = [_end_with_parent(), process.current.follow()]
     if settings.auth.enabled:
-        access, changes = build_access(settings, server, pool, redis)
+        access, changes = build_access(settings, process, redis)
         work += [changes.follow(), *([_share_counts(access.limits, redis)] if redis is not None else [])]
+    if settings.jobs.run:
+        work.append(process.runner(settings.jobs.share).follow())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await store.open()
+        await process.open()
         if access is not None:
             await access.keys.load()
         tasks = [asyncio.create_task(each) for each in work]
         yield
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if redis is not None:
             await redis.close()
-        await server.terminology.close()
-        await pool.close()
+        await process.close()
 
     return build_app(
-        server,
+        lambda: process.current.server,
         access=access,
-        health_checks=_Health(pool),
+        health_checks=_Health(process.pool),
         software_version=SOFTWARE_VERSION,
         base_url=settings.server.base_url,
         cors_origins=settings.server.origins,

@@ -187,6 +187,13 @@ class TerminologySettings(_Group):
         return _http_url(url)
 
 
+class JobSettings(_Group):
+    """`run`: whether the processes of this server carry out jobs; `share`: the part of their time for that."""
+
+    run: bool = True
+    share: float = Field(0.5, gt=0, le=1)
+
+
 class ObservabilitySettings(_Group):
     """What is logged, and how."""
 
@@ -213,6 +220,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     limits: LimitSettings = LimitSettings()
     terminology: TerminologySettings = TerminologySettings()
+    jobs: JobSettings = JobSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 
     @property

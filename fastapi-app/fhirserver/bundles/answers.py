@@ -10,6 +10,7 @@ from fhirserver.fhir.outcomes import Issue, operation_outcome
 from fhirserver.interactions.context import Call
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import Written, instant
+from fhirserver.operations.answer import Accepted
 
 
 def of_write(call: Call, written: Written, prefer_return: str) -> BundleEntry:
@@ -53,6 +54,11 @@ def not_modified(version: StoredResource) -> BundleEntry:
 def of_bundle(bundle: bytes, body: bool) -> BundleEntry:
     """After a search or a history."""
     return BundleEntry(None, bundle if body else None, {"response": {"status": "200 OK"}})
+
+
+def of_accepted(accepted: Accepted) -> BundleEntry:
+    """After an operation that a job carries out."""
+    return BundleEntry(None, accepted.body, {"response": {"status": "202 Accepted", "location": accepted.address}})
 
 
 def of_error(status: str, outcome: dict[str, Any]) -> BundleEntry:

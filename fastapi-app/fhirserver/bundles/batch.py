@@ -28,7 +28,7 @@ async def batch(server: Server, call: Call, entries: list[EntryRequest | FhirErr
     async def carry_out(entry: EntryRequest) -> None:
         async with several:
             try:
-                done[entry.index] = await dispatch(server, call, entry, prefer_return)
+                done[entry.index] = await dispatch(server.latest(), call, entry, prefer_return)
             except FhirError as error:
                 done[entry.index] = _failed(error, at_entry(error, entry))
 

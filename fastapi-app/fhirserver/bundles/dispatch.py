@@ -18,6 +18,7 @@ from fhirserver.interactions.search import search
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.update import update
 from fhirserver.interactions.vread import vread
+from fhirserver.operations.answer import Accepted
 from fhirserver.operations.registry import invoke
 from fhirserver.search.query.parameters import query_parameters
 
@@ -65,6 +66,8 @@ async def _operation(server: Server, call: Call, entry: EntryRequest, code: str)
         entry.resource,
         is_get=is_get,
     )
+    if isinstance(answer, Accepted):
+        return answers.of_accepted(answer)
     return answers.of_bundle(answer, entry.method != "HEAD")
 
 

@@ -62,7 +62,7 @@ async def transaction(
             async with server.store.transaction() as session:
                 if receipt is not None and not await session.receipt(receipt):
                     raise AlreadyLoaded
-                answered = await _carry_out(server.using(session), call, requests, prefer_return)
+                answered = await _carry_out(server.latest().using(session), call, requests, prefer_return)
             return assemble("transaction-response", [answered[index] for index in range(len(requests))])
         except (WriteConflict, RolledBack):
             await asyncio.sleep(uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt)))  # noqa: S311

@@ -15,12 +15,13 @@ import uvicorn
 import fhirserver
 from fhirserver.access.errors import AccessError
 from fhirserver.access.keys import KeyUnreadable
-from fhirserver.cli import cluster, terminology, users
+from fhirserver.cli import cluster, reindex, terminology, users
 from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
+from fhirserver.interactions.jobs import Job
 from fhirserver.jobs.load.run import Report, load
 from fhirserver.jobs.load.take_in import Taken
-from fhirserver.main import SOFTWARE_VERSION, OpenAccess, OpenServer
+from fhirserver.main import SOFTWARE_VERSION, OpenAccess, OpenServer, opened
 from fhirserver.observability.metrics import shared_by_workers
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage import migrate
@@ -189,6 +190,27 @@ def _print(report: Report, seconds: float) -> None:
         print(f"{len(report.failures)} failures:", file=sys.stderr)
         for failure in report.failures:
             print(f"  {failure}", file=sys.stderr)
+
+
+@app.command("reindex")
+def reindex_command(
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only resources of this type; can be repeated.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is indexed by the present rules.")] = False,
+    data: DataDir = None,
+) -> None:
+    """Index again what was stored before the search parameters changed. Searches and writes go on meanwhile."""
+    settings = load_settings()
+
+    async def run(dsn: str) -> Job:
+        async with opened(settings, dsn) as process:
+            return await reindex.reindex(process, types or (), everything=everything)
+
+    with database(settings, data) as dsn:
+        job = asyncio.run(run(dsn))
+    if not reindex.report(job):
+        raise SystemExit(1)
 
 
 @db.command("upgrade")

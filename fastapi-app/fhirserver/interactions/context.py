@@ -8,6 +8,8 @@ from fhirserver.access.caller import OPERATOR, Caller
 from fhirserver.access.policy import Policy
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.validation.structure import Validator
+from fhirserver.interactions.index_store import IndexStore
+from fhirserver.interactions.jobs import Jobs
 from fhirserver.interactions.store import Session
 from fhirserver.interactions.terminology import Terminology
 from fhirserver.search.extract import Extractor
@@ -28,7 +30,8 @@ class Server:
     """The collaborators of the interactions. Clock and id source are arguments, so that answers can be asserted.
 
     `clock` gives the present instant with millisecond precision in UTC; `new_id` an unused id in a bucket;
-    `random_bucket` a bucket for what belongs to no patient.
+    `random_bucket` a bucket for what belongs to no patient. Without `index` and `jobs` nothing is reindexed. `source`
+    gives the server as it is now, where it changes.
     """
 
     definitions: Definitions
@@ -41,6 +44,13 @@ class Server:
     random_bucket: Callable[[], int]
     zone: tzinfo
     limits: Limits
+    index: IndexStore | None = None
+    jobs: Jobs | None = None
+    source: "Callable[[], Server] | None" = None
+
+    def latest(self) -> "Server":
+        """The server of this process as it is now, for who began with this one a while ago."""
+        return self if self.source is None else self.source()
 
     def using(self, session: Session) -> "Server":
         """The same server, reading and writing in this session."""

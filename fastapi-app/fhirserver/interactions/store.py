@@ -14,6 +14,9 @@ from fhirserver.search.query.tree import Node
 from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.restrict import Within
 
+FOLLOWED = frozenset({"SearchParameter"})
+"""Types whose resources change what the server does: all processes hear of what is written (`current.py`)."""
+
 
 class WriteConflict(Exception):
     """Another writer was faster: what the write was based on is no longer current. Read again and decide."""

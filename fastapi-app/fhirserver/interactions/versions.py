@@ -16,6 +16,7 @@ from fhirserver.interactions.compartments import patients_elsewhere
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.permission import require_states
 from fhirserver.interactions.store import NewVersion, StoredResource
+from fhirserver.search import custom_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def check(server: Server, resource_type: str, resource: dict[str, Any]) -> None:
     if isinstance(given, str) and given != resource_type:
         raise InvalidRequest(f"the body is a {given[:80]}, the address says {resource_type}", expression="resourceType")
     issues = server.validator.validate(resource, resource_type)
+    if resource_type == "SearchParameter" and not issues:
+        issues = custom_parameters.problems(resource, server.definitions)
     if any(issue.severity in ("error", "fatal") for issue in issues):
         raise InvalidResource(issues)
 

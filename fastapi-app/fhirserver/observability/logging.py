@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from typing import Any, Literal
 
 import orjson
@@ -47,6 +48,18 @@ def configure(level: str = "INFO", output: Format = "json") -> None:
 def get_logger(name: str) -> Any:
     """A logger whose lines say that they come from `name`."""
     return structlog.get_logger(component=name)
+
+
+def places(error: BaseException) -> list[str]:
+    """`file:line function` of each frame of an error, the innermost last, and the same of what caused it.
+
+    That is what can be logged of a defect: its text may quote values.
+    """
+    found = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    cause = error.__cause__ or error.__context__
+    if cause is None:
+        return found
+    return [*found, f"caused by {type(cause).__name__}", *places(cause)]
 
 
 def _json_text(event: Any, **options: Any) -> str:

@@ -4,9 +4,21 @@ https://hl7.org/fhir/R4/parameters.html
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from fhirserver.fhir.resource_json import serialize
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to what will be done by a job: the address where that is told of, and a Parameters resource.
+
+    https://hl7.org/fhir/R4/async.html
+    """
+
+    address: str
+    body: bytes
 
 
 def parameters(items: Iterable[tuple[str, str, Any]]) -> bytes:

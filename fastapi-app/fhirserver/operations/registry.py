@@ -14,12 +14,14 @@ from fhirserver.fhir.definitions.operations import OperationDefinition
 from fhirserver.fhir.outcomes import NotFound, UnsupportedOperation
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.versions import require_id, require_type
-from fhirserver.operations import meta, versions
+from fhirserver.operations import meta, reindex, versions
+from fhirserver.operations.answer import Accepted
 from fhirserver.operations.invocation import Invocation, arguments_of
 from fhirserver.operations.terminology import expand, lookup, subsumes, translate, validate_code
 
-Run = Callable[[Server, Call, Invocation], Awaitable[bytes]]
-"""Carries it out; the JSON text of a resource: Parameters or, where there is just one result, that resource."""
+Run = Callable[[Server, Call, Invocation], Awaitable[bytes | Accepted]]
+"""Carries it out; the JSON text of a resource: Parameters or, where there is just one result, that resource. What a job
+does is `Accepted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ OPERATIONS = (
     Operation("Resource-meta", meta.meta, ("instance",)),
     Operation("Resource-meta-add", meta.add, changes=True),
     Operation("Resource-meta-delete", meta.delete, changes=True),
+    Operation(reindex.DEFINITION, reindex.reindex),
 )
 
 
@@ -100,7 +103,7 @@ async def invoke(
     body: dict[str, Any] | None,
     *,
     is_get: bool,
-) -> bytes:
+) -> bytes | Accepted:
     """Carry out `$code` (without the $) on the system, a type, or an instance; the resource it answers with.
 
     Raises `NotFound` for what is not there, `UnsupportedOperation` for GET where the operation changes something,

@@ -46,6 +46,7 @@ resource = Table(
     Column("texts", Text, nullable=False, server_default=text("''")),
     Column("words", TSVECTOR),
     Column("sort_date", DateTime(timezone=True)),
+    Column("index_version", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("bucket", "resource_type", "id"),
     CheckConstraint("(content IS NULL) = (deleted OR forward_to IS NOT NULL)", name="resource_content"),
     Index("resource_keys", "keys", postgresql_using="gin"),
@@ -232,5 +233,58 @@ revoked_token = Table(
     PrimaryKeyConstraint("bucket", "id"),
 )
 
+conformance_change = Table(
+    "conformance_change",
+    metadata,
+    Column("resource_type", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+
+search_parameter = Table(
+    "search_parameter",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False, unique=True),
+    Column("definition", JSON, nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("ready", Boolean, nullable=False),
+)
+
+index_format = Table(
+    "index_format",
+    metadata,
+    Column("format", Integer, primary_key=True),
+    Column("since", Integer, nullable=False),
+    Column("ready", Boolean, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("requested", DateTime(timezone=True), nullable=False),
+    Column("finished", DateTime(timezone=True)),
+    Column("owner", Text),
+    Column("heartbeat", DateTime(timezone=True)),
+)
+
 DISTRIBUTED = (resource, resource_history, compartment_outside, load_receipt, sign_in, login_attempt, revoked_token)
-REFERENCE = (server_secret, code_system, concept, app_user, app_role, api_key, signing_key, access_change)
+REFERENCE = (
+    server_secret,
+    code_system,
+    concept,
+    app_user,
+    app_role,
+    api_key,
+    signing_key,
+    access_change,
+    conformance_change,
+    search_parameter,
+    index_format,
+    job,
+)

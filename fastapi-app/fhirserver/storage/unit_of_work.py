@@ -3,7 +3,7 @@
 `PostgresSession` works on one connection; `PostgresStore` takes a connection from the pool for each call.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,19 +22,21 @@ from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.restrict import Within
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.engine import Lent, Pool
-from fhirserver.storage.repositories import history, locks, outside, reading, receipts, searching, writing
+from fhirserver.storage.repositories import conformance, history, locks, outside, reading, receipts, searching, writing
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.statements import Observe, Statements
 
 Written = Callable[[AbstractSet[str]], None]
+Confirm = Callable[[int, Callable[[], Awaitable[Mapping[str, int]]]], Awaitable[None]]
 
 
 class PostgresSession:
     """The store within one transaction, on one connection."""
 
-    def __init__(self, statements: Statements, signer: CursorSigner):
+    def __init__(self, statements: Statements, signer: CursorSigner, confirm: Confirm | None = None):
         self._statements = statements
         self._signer = signer
+        self._confirm = confirm
         self.written: set[str] = set()
         """The types of the resources that were written."""
 
@@ -53,8 +55,14 @@ class PostgresSession:
         return await reading.read_versions(self._statements, versions)
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
+        if self._confirm is not None:
+            for version in {change.entry.index_version for change in changes if change.entry is not None}:
+                await self._confirm(version, self._changes)
         await writing.write(self._statements, changes)
         self.written.update(change.version.resource_type for change in changes)
+
+    async def _changes(self) -> Mapping[str, int]:
+        return await conformance.changes(self._statements)
 
     async def search(self, request: SearchRequest) -> SearchPage:
         return await searching.search(self._statements, request, self._signer)
@@ -94,12 +102,14 @@ class PostgresStore:
     """The store on a pool of connections.
 
     `observe` hears of every statement, `written` of the types of resources that were written, after the commit.
+    `confirm` (as in `Current`) is asked before index entries of a version are written, and raises if they may not be.
     """
 
-    def __init__(self, pool: Pool, observe: Observe, written: Written | None = None):
+    def __init__(self, pool: Pool, observe: Observe, written: Written | None = None, confirm: Confirm | None = None):
         self._pool = pool
         self._observe = observe
         self._written = written
+        self._confirm = confirm
         self._signer: CursorSigner | None = None
 
     async def open(self) -> None:
@@ -109,7 +119,7 @@ class PostgresStore:
     def _session(self) -> "_Session":
         if self._signer is None:
             raise RuntimeError("the store is not open")
-        return _Session(self._pool.connection(), self._observe, self._signer, self._written)
+        return _Session(self._pool.connection(), self._observe, self._signer, self._written, self._confirm)
 
     async def read(self, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
         async with self._session() as session:
@@ -178,16 +188,20 @@ class PostgresStore:
 class _Session:
     """A session on a connection that is lent out for the time of the block."""
 
-    __slots__ = ("_announce", "_lent", "_observe", "_session", "_signer")
+    __slots__ = ("_announce", "_confirm", "_lent", "_observe", "_session", "_signer")
 
-    def __init__(self, lent: Lent, observe: Observe, signer: CursorSigner, announce: Written | None):
+    def __init__(
+        self, lent: Lent, observe: Observe, signer: CursorSigner, announce: Written | None, confirm: Confirm | None
+    ):
+        self._confirm = confirm
         self._lent = lent
         self._observe = observe
         self._signer = signer
         self._announce = announce
 
     async def __aenter__(self) -> PostgresSession:
-        self._session = PostgresSession(Statements(await self._lent.__aenter__(), self._observe), self._signer)
+        statements = Statements(await self._lent.__aenter__(), self._observe)
+        self._session = PostgresSession(statements, self._signer, self._confirm)
         return self._session
 
     async def __aexit__(self, *error: Any) -> None:

@@ -1,6 +1,6 @@
 """The web application: all routes, the handlers of errors, and the middleware around them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +13,6 @@ from fhirserver.access.errors import AccessError
 from fhirserver.access.service import Access
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.interactions.context import Server
-from fhirserver.interactions.versions import instant
 from fhirserver.web.dependencies import Web
 from fhirserver.web.errors import on_access_error, on_fhir_error, on_http_exception, on_invalid_parameters
 from fhirserver.web.middleware.authentication import AuthenticationGate
@@ -27,7 +26,7 @@ from fhirserver.web.routers.health import HealthChecks
 
 
 def build_app(
-    server: Server,
+    server: Server | Callable[[], Server],
     *,
     access: Access | None = None,
     health_checks: HealthChecks,
@@ -40,7 +39,7 @@ def build_app(
     body_seconds: float = 60.0,
     lifespan: Lifespan[Any] | None = None,
 ) -> FastAPI:
-    """The application that serves `server`.
+    """The application that serves `server`, or what this gives at each request.
 
     Without `access` everybody may do everything, as the tests of what FHIR says need it.
     `base_url` is the address of the FHIR base as clients see it (`https://example.org/fhir`); without it, it follows
@@ -55,14 +54,15 @@ def build_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=lifespan,
     )
-    app.state.web = Web(server, base_url.rstrip("/") if base_url else None, access)
-    app.router.routes.extend(fhir.routes(server.definitions, software_version, instant(server.clock())))
+    current = server if callable(server) else lambda: server
+    app.state.web = Web(current, base_url.rstrip("/") if base_url else None, access)
+    app.router.routes.extend(fhir.routes(software_version))
     if access is not None:
         app.router.routes.extend([*auth.routes(), *administration.routes()])
     app.router.routes.extend(health.routes(health_checks, software_version))
     app.router.routes.extend(metrics.routes())
     if has_docs:
-        app.router.routes.extend(docs.routes(server.definitions, software_version, with_access=access is not None))
+        app.router.routes.extend(docs.routes(software_version, with_access=access is not None))
     app.add_exception_handler(FhirError, on_fhir_error)
     app.add_exception_handler(AccessError, on_access_error)
     app.add_exception_handler(HTTPException, on_http_exception)

@@ -1,6 +1,7 @@
 """What the routes need of the application, and the `Call` that each request becomes."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -24,9 +25,14 @@ _EVERYTHING = Unrestricted()
 class Web:
     """What the routes work with. `base_url` is None if it follows from the request, `access` if nobody is asked."""
 
-    server: Server
+    current: Callable[[], Server]
     base_url: str | None
     access: Access | None
+
+    @property
+    def server(self) -> Server:
+        """The server as it is now; a request keeps to the one that it began with."""
+        return self.current()
 
 
 def web_of(request: Request) -> Web:

@@ -14,6 +14,7 @@ from fhirserver.fhir.resource_json import pretty, serialize
 from fhirserver.interactions.preconditions import is_unchanged
 from fhirserver.interactions.store import StoredResource
 from fhirserver.interactions.versions import Written
+from fhirserver.operations.answer import Accepted
 from fhirserver.web.negotiation import FHIR_JSON
 from fhirserver.web.preferences import Return
 from fhirserver.web.scope import Scope, header
@@ -54,6 +55,12 @@ def resource_response(stored: StoredResource, media_type: str, is_pretty: bool) 
 def bundle_response(bundle: bytes, media_type: str, is_pretty: bool) -> RawResponse:
     """A Bundle: the answer to search, history, batch and transaction."""
     return json_response(200, pretty(bundle) if is_pretty else bundle, None, media_type)
+
+
+def accepted_response(accepted: Accepted, media_type: str, is_pretty: bool) -> RawResponse:
+    """The answer to what a job will do: 202, and where the job is told of."""
+    body = pretty(accepted.body) if is_pretty else accepted.body
+    return json_response(202, body, [(b"content-location", accepted.address.encode())], media_type)
 
 
 def version_headers(stored: StoredResource) -> list[Header]:

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from fhirserver.access.changes import Changes
 from fhirserver.access.service import Access
 from fhirserver.interactions.context import Server
-from fhirserver.main import build_access, build_server
+from fhirserver.main import Process as ServerProcess
+from fhirserver.main import build_access
 from fhirserver.settings import AuthSettings, LimitSettings, Settings
-from fhirserver.storage.engine import Pool
 from fhirserver.web.app import build_app
 
 PASSWORD = "Correct-Horse-17"
@@ -80,32 +80,32 @@ class Process:
 JSON = {"Content-Type": "application/json"}
 
 
-async def start(dsn: str, settings: Settings | None = None) -> tuple[Process, Pool]:
-    """A process that hears of changes when `changes.ask()` is called."""
+async def start(dsn: str, settings: Settings | None = None) -> tuple[Process, ServerProcess]:
+    """A process that hears of changes when `changes.ask()` is called; and what is to be closed at its end."""
     settings = settings or unlimited()
-    server, store, pool = build_server(settings, dsn)
-    await store.open()
-    access, changes = build_access(settings, server, pool, None)
+    opened = ServerProcess(settings, dsn)
+    await opened.open()
+    access, changes = build_access(settings, opened, None)
     await access.keys.load()
     await changes.ask()
-    app = build_app(server, access=access, health_checks=_Checks(), software_version="test")
-    return Process(app, access, changes, server), pool
+    app = build_app(lambda: opened.current.server, access=access, health_checks=_Checks(), software_version="test")
+    return Process(app, access, changes, opened.current.server), opened
 
 
 @pytest.fixture(scope="module")
 async def process(dsn: str) -> AsyncIterator[Process]:
     """A process of the server."""
-    process, pool = await start(dsn)
+    process, opened = await start(dsn)
     yield process
-    await pool.close()
+    await opened.close()
 
 
 @pytest.fixture(scope="module")
 async def another(dsn: str) -> AsyncIterator[Process]:
     """Another process on the same database."""
-    process, pool = await start(dsn)
+    process, opened = await start(dsn)
     yield process
-    await pool.close()
+    await opened.close()
 
 
 @pytest.fixture

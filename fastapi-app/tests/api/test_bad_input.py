@@ -136,7 +136,7 @@ ROWS = [
     Row("half of a character in an id", "GET", "Patient/%ff", None, 400, "value", "id"),
     Row("digits of another script as a version", "GET", "Patient/{here}/_history/%D9%A1", None, 400, "value", "id"),
     Row("a version that is none", "GET", "Patient/{here}/_history/2", None, 404, "not-found", "version 2"),
-    Row("an operation on everything", "POST", "$reindex", b"{}", 404, "not-supported", "$reindex"),
+    Row("an operation on everything", "POST", "$nothing", b"{}", 404, "not-supported", "$nothing"),
     Row("an operation on a type", "GET", "Patient/$match", None, 404, "not-supported", "$match"),
     Row("an operation on a resource", "GET", "Patient/{here}/$everything", None, 404, "not-supported", "$everything"),
     Row("nothing beside the base", "GET", "http://test/fhirs", None, 404, "not-found", "/fhirs"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fhirserver.conformance.examples import example
-from fhirserver.conformance.openapi.parts import answers, body, content, parameter
+from fhirserver.conformance.openapi.parts import answers, body, content, parameter, path_parameter, refusals
 
 SYSTEM = "System"
 SERVER = "Server"
@@ -66,6 +66,25 @@ def system_paths(base: str) -> dict[str, Any]:
                 parameters=paged,
                 responses=answers(content("Bundle", None), 400),
             )
+        },
+        f"{base}/_jobs": {
+            "get": operation("jobs", "The last jobs", responses=answers(content("Resource", None), 401, 403)),
+        },
+        f"{base}/_jobs/{{id}}": {
+            "parameters": [path_parameter("id", "5cc74f3b581c42108c783d3b59411bca")],
+            "get": operation(
+                "job",
+                "How far a job is",
+                responses={
+                    **answers(content("Resource", None), 401, 403, 404),
+                    "202": {"description": "There is more to come", "content": content("Resource", None)},
+                },
+            ),
+            "delete": operation(
+                "cancelJob",
+                "End a job",
+                responses={"202": {"description": "It ends soon"}, **refusals(401, 403, 404)},
+            ),
         },
     }
 

@@ -15,13 +15,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.context import Call
+from fhirserver.interactions.current import Current
 from fhirserver.jobs.load.documents import Document, documents, files
 from fhirserver.jobs.load.take_in import Taken, take_in
 
 _DOCUMENTS_AHEAD = 4
 
-OpenServer = Callable[[], AbstractAsyncContextManager[tuple[Server, Call]]]
+OpenServer = Callable[[], AbstractAsyncContextManager[tuple[Current, Call]]]
 
 
 @dataclass(slots=True)
@@ -122,15 +123,19 @@ class _Worker:
     """The server of one process, open for as long as the process lives."""
 
     loop: asyncio.AbstractEventLoop
-    server: Server
+    current: Current
     call: Call
 
 
 def _start(open_server: OpenServer) -> None:
     _Worker.loop = asyncio.new_event_loop()
     manager = open_server()
-    _Worker.server, _Worker.call = _Worker.loop.run_until_complete(manager.__aenter__())
+    _Worker.current, _Worker.call = _Worker.loop.run_until_complete(manager.__aenter__())
 
 
 def _take_in(document: Document, first: bool) -> Taken:
-    return _Worker.loop.run_until_complete(take_in(_Worker.server, _Worker.call, document, first))
+    return _Worker.loop.run_until_complete(_take_in_now(document, first))
+
+
+async def _take_in_now(document: Document, first: bool) -> Taken:
+    return await take_in(await _Worker.current.refresh(), _Worker.call, document, first)

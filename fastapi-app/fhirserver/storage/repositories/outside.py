@@ -6,7 +6,6 @@ Notes are kept when what they are about is gone: then a search looks further tha
 from collections.abc import Iterable, Sequence
 
 from fhirserver.fhir.datatypes.ids import home_bucket
-from fhirserver.interactions.store import NewVersion
 from fhirserver.storage.statements import Statement, Statements
 
 NOTE = Statement(
@@ -20,15 +19,9 @@ IS_OUTSIDE = Statement(
 )
 
 
-async def note(statements: Statements, changes: Iterable[NewVersion]) -> None:
-    """Note what these versions have to do with patients who live in other buckets."""
-    notes = sorted(
-        {
-            (home_bucket(patient), patient, change.version.resource_type)
-            for change in changes
-            for patient in change.elsewhere
-        }
-    )
+async def note(statements: Statements, elsewhere: Iterable[tuple[str, str]]) -> None:
+    """Note the (patient, resource type) of what belongs to patients who live in other buckets."""
+    notes = sorted({(home_bucket(patient), patient, resource_type) for patient, resource_type in elsewhere})
     if notes:
         await statements.run(NOTE, *([*column] for column in zip(*notes, strict=True)))
 

@@ -10,7 +10,9 @@ from typing import Any
 import asyncpg
 
 from fhirserver.fhir.datatypes.ids import home_bucket
-from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
+from fhirserver.interactions.store import FOLLOWED, NewVersion, StoredResource, WriteConflict
+from fhirserver.search.entry import IndexEntry
+from fhirserver.storage.repositories.conformance import announce
 from fhirserver.storage.repositories.outside import note
 from fhirserver.storage.statements import Statement, Statements
 
@@ -34,6 +36,7 @@ COLUMNS = (
     "texts",
     "words",
     "sort_date",
+    "index_version",
 )
 _HISTORY_COLUMNS = (
     "bucket",
@@ -45,6 +48,7 @@ _HISTORY_COLUMNS = (
     "deleted",
     "content",
 )
+_NO_ENTRY = IndexEntry()
 _VALUES = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 _AT = "bucket = $1 AND resource_type = $2 AND id = $3"
 _GUARD = f"{_AT} AND version_id = ${len(COLUMNS) + 1} AND forward_to IS NULL"
@@ -96,12 +100,15 @@ REMOVE_MANY_IN_BUCKET = Statement("remove_many", REMOVE_MANY.sql + _IN_BUCKET)
 
 async def write(statements: Statements, changes: Sequence[NewVersion]) -> None:
     """Write these versions, all or none. Raises `WriteConflict`; what was done by then is undone."""
-    if len(changes) == 1 and not changes[0].elsewhere:
+    if len(changes) == 1 and not changes[0].elsewhere and changes[0].version.resource_type not in FOLLOWED:
         await _write_one(statements, changes[0])
         return
     async with statements.driver.transaction():
         await (_write_many(statements, changes) if len(changes) > 1 else _write_one(statements, changes[0]))
-        await note(statements, changes)
+        await note(
+            statements, ((patient, change.version.resource_type) for change in changes for patient in change.elsewhere)
+        )
+        await announce(statements, changes)
 
 
 async def _write_one(statements: Statements, change: NewVersion) -> None:
@@ -211,24 +218,14 @@ def _forward(version: StoredResource, home: int) -> tuple[Any, ...]:
         False,
         version.bucket,
         None,
-        [],
-        [],
-        [],
-        [],
-        [],
-        [],
-        None,
-        "",
-        "",
-        (),
-        None,
+        *index_values(_NO_ENTRY),
     )
 
 
 def _row(change: NewVersion) -> tuple[Any, ...]:
     """The values of `COLUMNS`."""
-    version, entry = change.version, change.entry
-    head = (
+    version = change.version
+    return (
         version.bucket,
         version.resource_type,
         version.id,
@@ -237,11 +234,13 @@ def _row(change: NewVersion) -> tuple[Any, ...]:
         version.deleted,
         None,
         version.content,
+        *index_values(change.entry or _NO_ENTRY),
     )
-    if entry is None:
-        return (*head, [], [], [], [], [], [], None, "", "", (), None)
+
+
+def index_values(entry: IndexEntry) -> tuple[Any, ...]:
+    """The values of `COLUMNS` from `keys` on."""
     return (
-        *head,
         entry.keys,
         entry.range_key,
         entry.range_low,
@@ -253,4 +252,5 @@ def _row(change: NewVersion) -> tuple[Any, ...]:
         entry.texts,
         (entry.narrative, entry.words),
         entry.sort_date,
+        entry.index_version,
     )

@@ -4,13 +4,12 @@ Neither holds anything of the URL or the body: they can name patients. What is l
 places in the code that it went through, not its text, which may quote values.
 """
 
-import traceback
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhirserver.observability.logging import get_logger
+from fhirserver.observability.logging import get_logger, places
 from fhirserver.observability.metrics import observe_request
 from fhirserver.web.errors import defect_response
 from fhirserver.web.scope import INTERACTION
@@ -46,7 +45,7 @@ class RequestLog:
         except ClientDisconnect:
             status = _CLIENT_LEFT
         except Exception as error:
-            _log.error("defect", error=type(error).__name__, trace=_places(error))
+            _log.error("defect", error=type(error).__name__, trace=places(error))
             if status:
                 raise
             await defect_response(scope)(scope, receive, counting)
@@ -62,12 +61,3 @@ class RequestLog:
                 ms=round(seconds * 1000, 2),
                 bytes=size,
             )
-
-
-def _places(error: BaseException) -> list[str]:
-    """`file:line function` of each frame, the innermost last, and the same of what caused it."""
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    cause = error.__cause__ or error.__context__
-    if cause is None:
-        return places
-    return [*places, f"caused by {type(cause).__name__}", *_places(cause)]

@@ -4,7 +4,7 @@ Swagger UI and ReDoc themselves come from the package fastapi-offline. The pages
 neither Swagger's online validator nor the logo that ReDoc would fetch.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from starlette.requests import Request
@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from fhirserver.conformance.openapi import openapi
-from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.resource_json import serialize
+from fhirserver.web.dependencies import web_of
 from fhirserver.web.responses import Header, RawResponse, json_response
 from fhirserver.web.routing import route
 
@@ -30,12 +30,14 @@ _PAGE_HEADERS: list[Header] = [
 ]
 
 
-def routes(definitions: Definitions, version: str, *, with_access: bool) -> list[BaseRoute]:
+def routes(version: str, *, with_access: bool) -> list[BaseRoute]:
     """The routes of this file. `with_access`: the page can log in."""
-    description = cache(lambda: serialize(openapi(definitions, version, with_access=with_access)))
+    description = lru_cache(maxsize=1)(
+        lambda definitions: serialize(openapi(definitions, version, with_access=with_access))
+    )
 
     async def get_openapi(request: Request) -> Response:
-        return json_response(200, description(), None, "application/json")
+        return json_response(200, description(web_of(request).server.definitions), None, "application/json")
 
     async def swagger(request: Request) -> Response:
         return _page("docs.html")

@@ -2,17 +2,17 @@
 
 from starlette.routing import Route
 
-from fhirserver.fhir.definitions import Definitions
-from fhirserver.web.routers import base, instance, metadata, operations, resource_type, searching
+from fhirserver.web.routers import base, instance, jobs, metadata, operations, resource_type, searching
 
 
-def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
-    """The routes of FHIR's RESTful API. `version` and `date` are those of the CapabilityStatement."""
+def routes(version: str) -> list[Route]:
+    """The routes of FHIR's RESTful API. `version` is that of the CapabilityStatement."""
     return [
         *instance.routes(),
-        *metadata.routes(definitions, version, date),
+        *metadata.routes(version),
         *resource_type.routes(),
         *operations.routes(),
+        *jobs.routes(),
         *searching.routes(),
         *base.routes(),
         *base.fallback(),

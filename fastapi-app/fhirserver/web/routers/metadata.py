@@ -13,6 +13,8 @@ from fhirserver.conformance.capabilities import capability_statement
 from fhirserver.conformance.terminology import terminology_capabilities
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.interactions.context import Server
+from fhirserver.interactions.versions import instant
 from fhirserver.web.dependencies import BASE_PATH, base_url_of, web_of
 from fhirserver.web.negotiation import FHIR_JSON
 from fhirserver.web.parameters import parameters_of
@@ -23,19 +25,30 @@ from fhirserver.web.routing import route
 _KEPT = 4
 
 
-def routes(definitions: Definitions, version: str, date: str) -> list[Route]:
-    """The routes of this file. `date` is the instant since which the server has these capabilities."""
-    statement = lru_cache(maxsize=_KEPT)(lambda base_url: capability_statement(definitions, base_url, version, date))
+def routes(version: str) -> list[Route]:
+    """The routes of this file."""
+    since: dict[Definitions, str] = {}  # the instant since which this process has these capabilities
+
+    def date_of(server: Server) -> str:
+        if server.definitions not in since:
+            since.clear()
+            since[server.definitions] = instant(server.clock())
+        return since[server.definitions]
+
+    statement = lru_cache(maxsize=_KEPT)(
+        lambda definitions, base_url, date: capability_statement(definitions, base_url, version, date)
+    )
 
     async def get_capabilities(request: Request) -> Response:
         params = parameters_of(request.scope)
         mode = dict(params.items).get("mode", "full")
         base_url = base_url_of(request)
+        server = web_of(request).server
         if mode == "terminology":
-            known = await web_of(request).server.terminology.code_systems()
-            body = terminology_capabilities(definitions, known, base_url, version, date)
+            known = await server.terminology.code_systems()
+            body = terminology_capabilities(server.definitions, known, base_url, version, date_of(server))
         elif mode in ("full", "normative"):
-            body = statement(base_url)
+            body = statement(server.definitions, base_url, date_of(server))
         else:
             raise InvalidRequest(f"mode is full, normative or terminology, not '{mode[:80]}'", code="value")
         return bundle_response(body, params.media_type or FHIR_JSON, params.pretty)

@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fhirserver.operations.answer import Accepted
 from fhirserver.operations.registry import invoke
 from fhirserver.web.bodies import resource_body
 from fhirserver.web.dependencies import BASE_PATH, call_of, web_of
 from fhirserver.web.parameters import parameters_of
-from fhirserver.web.responses import bundle_response
+from fhirserver.web.responses import accepted_response, bundle_response
 from fhirserver.web.routing import route
 
 
@@ -45,4 +46,6 @@ async def run(request: Request) -> Response:
         body,
         is_get=is_get,
     )
+    if isinstance(answer, Accepted):
+        return accepted_response(answer, params.media_type, params.pretty)
     return bundle_response(answer, params.media_type, params.pretty)
