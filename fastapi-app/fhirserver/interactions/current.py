@@ -13,7 +13,7 @@ from typing import Protocol
 
 from fhirserver.fhir.outcomes import FhirError, Unavailable
 from fhirserver.interactions.context import Server
-from fhirserver.observability.logging import get_logger
+from fhirserver.observability.logging import get_logger, places
 
 INTERVAL = 1.0
 """Seconds between two questions."""
@@ -106,3 +106,5 @@ class Current:
                 await self.refresh()
             except FhirError as error:
                 _log.warning("changes are not heard", error=type(error).__name__)
+            except Exception as error:  # a defect must not end it: what is written next may be heard again
+                _log.error("defect", error=type(error).__name__, trace=places(error))

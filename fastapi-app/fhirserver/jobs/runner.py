@@ -82,6 +82,8 @@ class Runner:
                     await self.run(job)
             except FhirError as error:
                 _log.warning("jobs are not heard of", error=type(error).__name__)
+            except Exception as error:  # a defect must not end it: there are other jobs
+                _log.error("defect", error=type(error).__name__, trace=places(error))
             await asyncio.sleep(_LOOK_EVERY)
 
     async def run(self, job: Job) -> None:

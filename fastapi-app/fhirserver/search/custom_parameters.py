@@ -30,8 +30,8 @@ _KEPT = (*_INDEXED_BY, "target", "modifier", "comparator", "description")
 
 
 def registration(resource: Json) -> Json | None:
-    """What there is to know of an active SearchParameter; None of one that is a draft, or retired."""
-    if resource.get("status") != "active":
+    """What there is to know of an active SearchParameter; None of one that is a draft, or retired, or has no URL."""
+    if resource.get("status") != "active" or not isinstance(resource.get("url"), str):
         return None
     return {name: resource[name] for name in _KEPT if name in resource}
 
@@ -236,12 +236,16 @@ class Known:
 def definitions_with(r4: Definitions, registered: Iterable[tuple[str, Json, bool]]) -> Known:
     """The definitions with registered parameters: (id, registration, whether it is ready), oldest first.
 
-    Of two with the same code the older one counts.
+    Of two with the same code the older one counts. What was written unchecked and can't be read is left out.
     """
     found: dict[tuple[str, str], tuple[SearchParameter, bool]] = {}
     types: dict[str, tuple[str, ...]] = {}
     for source, resource, is_ready in registered:
-        for parameter in read_parameters(resource, source, r4):
+        try:
+            parameters = read_parameters(resource, source, r4)
+        except (AttributeError, KeyError, TypeError):
+            continue
+        for parameter in parameters:
             address = parameter.base, parameter.code
             if address not in found:
                 found[address] = parameter, is_ready

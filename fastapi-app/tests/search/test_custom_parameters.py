@@ -141,6 +141,15 @@ def test_of_two_with_the_same_code_the_older_one_counts(definitions: Definitions
     assert known.definitions.pending_search_parameters("Patient")["x"].source == "first"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"base": "Patient"}, {"base": None}, {"code": None}, {"component": ["x"]}, {"target": 1}, {"expression": 1}],
+)
+def test_what_was_written_unchecked_does_no_harm(definitions: Definitions, change: dict[str, Any]) -> None:
+    registered = [("broken", made(**change), True), ("whole", made(code="y"), True)]
+    assert "y" in definitions_with(definitions, registered).definitions.search_parameters("Patient")
+
+
 def test_each_type_gets_its_own_part(definitions: Definitions) -> None:
     shared = made(base=["Patient", "Person"], expression="Patient.gender | (Person.gender) | Resource.language")
     assert [(found.base, found.expression) for found in read_parameters(shared, "1", definitions)] == [
