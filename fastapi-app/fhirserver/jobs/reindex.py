@@ -41,18 +41,24 @@ class Reindex:
 
     async def __call__(self, job: Running) -> None:
         """Carry out the job."""
-        registry = await self._store.registry()
-        await self._current.refresh()
-        parameters = self._waiting(registry, job.parameters)
         if "scope" not in job.progress:
-            scope = self._scope(registry, parameters, job.parameters)
-            if parameters or not registry.format.ready:
-                await self._wait_for_writers()
-            counts = await self._store.count_outdated(scope, 0)
-            job.progress |= _plan(scope, counts)
+            await self._begin(job)
+        await self._current.refresh()
         scope = [Outdated(tuple(types) if types is not None else None, since) for types, since in job.progress["scope"]]
         await self._run(job, scope)
-        await self._finish(job, registry, parameters)
+        await self._finish(job)
+
+    async def _begin(self, job: Running) -> None:
+        """Settle what is to be done, and what may be ready when it is: what everybody writes by from then on."""
+        registry = await self._store.registry()
+        parameters = self._waiting(registry, job.parameters)
+        scope = self._scope(registry, parameters, job.parameters)
+        targets = [[item.id, types, item.since] for item, types in parameters if not item.ready]
+        format_since = None if registry.format.ready else registry.format.since
+        if targets or format_since is not None:
+            await self._wait_for_writers()
+        counts = await self._store.count_outdated(scope, 0)
+        job.progress |= {**_plan(scope, counts), "targets": targets, "format": format_since}
 
     def _waiting(self, registry: Registry, asked: Any) -> list[tuple[Registered, tuple[str, ...]]]:
         """The parameters that aren't ready, or that are asked for, with the types that they are about."""
@@ -132,28 +138,24 @@ class Reindex:
         least = number / per_second if per_second else 0.0
         await asyncio.sleep(max(spent * (1 - self._share) / self._share, least - spent, 0))
 
-    async def _finish(
-        self, job: Running, registry: Registry, parameters: Sequence[tuple[Registered, tuple[str, ...]]]
-    ) -> None:
+    async def _finish(self, job: Running) -> None:
         """Let be searched by what can be now, and tell what can't."""
-        ready: list[Registered] = []
-        left: list[Registered] = []
-        for item, types in parameters:
-            if item.ready:
-                continue
-            done = not await self._store.has_outdated(Outdated(types, item.since))
-            (ready if done else left).append(item)
-        format_done = not registry.format.ready and not await self._store.has_outdated(
-            Outdated(None, registry.format.since)
-        )
-        if ready or format_done:
-            await self._store.mark_ready(
-                [(item.id, item.since) for item in ready], registry.format.since if format_done else None
-            )
+        ready: list[tuple[str, int]] = []
+        left: list[str] = []
+        for id, types, since in job.progress["targets"]:
+            if await self._store.has_outdated(Outdated(tuple(types), since)):
+                left.append(id)
+            else:
+                ready.append((id, since))
+        format_since = job.progress["format"]
+        if format_since is not None and await self._store.has_outdated(Outdated(None, format_since)):
+            format_since = None
+        if ready or format_since is not None:
+            await self._store.mark_ready(ready, format_since)
             await self._current.refresh()
         job.progress |= {
-            "ready": [f"SearchParameter/{item.id}" for item in ready],
-            "notReady": [f"SearchParameter/{item.id}" for item in left],
+            "ready": [f"SearchParameter/{id}" for id, _ in ready],
+            "notReady": [f"SearchParameter/{id}" for id in left],
         }
 
 

@@ -87,6 +87,25 @@ async def test_a_killed_process_is_followed_by_another_where_it_was(one, dsn):
     assert await count(one, "Patient?sex=male") == 300
 
 
+async def test_what_is_posted_while_a_job_rests_waits_for_another(one, monkeypatch):
+    await store(one, 2)
+    first = await one.post(GENDER)
+    id = await one.start()
+
+    async def fail(*_):
+        raise Unavailable("the database is restarting")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(one.process.index, "outdated", fail)
+        assert (await one.work()).state == "waiting"
+    second = await one.post(parameter("born", "Patient.birthDate", "date"))
+    done = await one.work()
+    assert (done.id, done.progress["ready"]) == (id, [f"SearchParameter/{first}"])
+    assert await count(one, "Patient?sex=male") == 2
+    assert "can't be searched by yet" in await one.refused("Patient?born=2000")
+    assert (await one.reindex()).progress["ready"] == [f"SearchParameter/{second}"]
+
+
 async def test_what_cannot_be_indexed_is_told(one):
     ids = [await one.post(patient(name=[{"family": name} for name in names])) for names in (["a"], ["b", "c"])]
     broken = await one.post(patient())
