@@ -32,8 +32,8 @@ from fhirserver.fhir.datatypes.ids import BUCKETS, uuid8
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.fhir.terminology import BuiltIn
-from fhirserver.fhir.validation.structure import Validator
-from fhirserver.interactions.context import Call, Limits, Server
+from fhirserver.fhir.validation.validator import Validator
+from fhirserver.interactions.context import Call, Limits, Mode, Server, Validation
 from fhirserver.interactions.current import LEASE, Current
 from fhirserver.interactions.search_parameters import SearchParameters
 from fhirserver.jobs.reindex import Reindex
@@ -88,12 +88,13 @@ class Process:
         self.jobs = PostgresJobs(self._background, observe_statement)
         remote_url = settings.terminology.server_url
         remote = Remote(remote_url, settings.terminology.timeout_seconds) if remote_url is not None else None
-        sources = Sources(PostgresTerminology(self.pool, observe_statement), BuiltIn.load(), time.monotonic)
+        built_in = BuiltIn.load()
+        sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
         self._terminology = KnownTerminology(sources, clock, remote)
         self._store = PostgresStore(self.pool, observe_statement, sources.forget, self._confirm)
         server = Server(
             definitions=self.definitions,
-            validator=Validator(self.definitions),
+            validator=Validator(self.definitions, built_in),
             extractor=Extractor(self.definitions, self.zone),
             store=self._store,
             terminology=self._terminology,
@@ -107,6 +108,7 @@ class Process:
                 max_nesting=settings.limits.nesting,
                 max_includes=settings.search.max_includes,
             ),
+            validation=Validation(settings.validation.mode, settings.validation.may_be_lowered),
             index=self.index,
             jobs=self.jobs,
         )
@@ -153,17 +155,25 @@ class Process:
 
 @dataclass(frozen=True)
 class OpenServer:
-    """A server for the command line: calling it gives the opened one, and a call without restrictions."""
+    """A server for the command line: calling it gives the opened one, and a call without restrictions.
+
+    `validation`: how it checks what is written; None: as the settings say.
+    """
 
     settings: Settings
     dsn: str
+    validation: Mode | None = None
 
     def __call__(self) -> AbstractAsyncContextManager[tuple[Current, Call]]:
         return self._open()
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[tuple[Current, Call]]:
-        async with opened(self.settings, self.dsn) as process:
+        settings = self.settings
+        if self.validation is not None:
+            mode = settings.validation.model_copy(update={"mode": self.validation})
+            settings = settings.model_copy(update={"validation": mode})
+        async with opened(settings, self.dsn) as process:
             yield process.current, Call(process.base_url, "cli", Unrestricted())
 
 

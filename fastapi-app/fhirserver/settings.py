@@ -157,6 +157,13 @@ class SearchSettings(_Group):
         return name
 
 
+class ValidationSettings(_Group):
+    """How writes are checked: `strict`, `structure` or `off`; `may_be_lowered`: requests may ask for less."""
+
+    mode: Annotated[Literal["strict", "structure", "off"], BeforeValidator(str.lower)] = "strict"
+    may_be_lowered: bool = False
+
+
 class LimitSettings(_Group):
     """What a request may not pass, and how many there may be in a minute (0: any number).
 
@@ -218,6 +225,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     server: ServerSettings = ServerSettings()
     search: SearchSettings = SearchSettings()
+    validation: ValidationSettings = ValidationSettings()
     limits: LimitSettings = LimitSettings()
     terminology: TerminologySettings = TerminologySettings()
     jobs: JobSettings = JobSettings()

@@ -16,7 +16,7 @@ from fhirserver.access.policy import Unrestricted
 from fhirserver.fhir.datatypes.ids import BUCKETS
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.terminology import BuiltIn
-from fhirserver.fhir.validation.structure import Validator
+from fhirserver.fhir.validation.validator import Validator
 from fhirserver.interactions.context import Call, Limits, Server
 from fhirserver.main import clock, new_id
 from fhirserver.search.extract import Extractor

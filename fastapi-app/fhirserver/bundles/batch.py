@@ -4,7 +4,8 @@ https://hl7.org/fhir/R4/http.html#brules
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from fhirserver.bundles import answers
 from fhirserver.bundles.dispatch import dispatch
@@ -12,17 +13,28 @@ from fhirserver.bundles.entries import EntryRequest, at_entry
 from fhirserver.bundles.order import in_order
 from fhirserver.fhir.bundle_json import BundleEntry, assemble
 from fhirserver.fhir.outcomes import FhirError, Issue, operation_outcome
+from fhirserver.fhir.validation.positions import located
 from fhirserver.interactions.context import Call, Server
 
 _AT_ONCE = 4
 
 
-async def batch(server: Server, call: Call, entries: list[EntryRequest | FhirError], prefer_return: str) -> bytes:
-    """Carry out all entries, a few at a time, those of one method before those of the next."""
+async def batch(
+    server: Server,
+    call: Call,
+    entries: list[EntryRequest | FhirError],
+    prefer_return: str,
+    text: bytes | None = None,
+) -> bytes:
+    """Carry out all entries, a few at a time, those of one method before those of the next.
+
+    The issues of those that fail get their positions in `text`, the JSON that the Bundle came in.
+    """
     done: dict[int, BundleEntry] = {}
+    failed: dict[int, tuple[int, Sequence[Issue]]] = {}
     for index, entry in enumerate(entries):
         if isinstance(entry, FhirError):
-            done[index] = _failed(entry, entry.issues)
+            failed[index] = entry.status, entry.issues
     several = asyncio.Semaphore(_AT_ONCE)
 
     async def carry_out(entry: EntryRequest) -> None:
@@ -30,13 +42,19 @@ async def batch(server: Server, call: Call, entries: list[EntryRequest | FhirErr
             try:
                 done[entry.index] = await dispatch(server.latest(), call, entry, prefer_return)
             except FhirError as error:
-                done[entry.index] = _failed(error, at_entry(error, entry))
+                failed[entry.index] = error.status, at_entry(error, entry)
 
     ordered = in_order(entry for entry in entries if isinstance(entry, EntryRequest))
     for method in dict.fromkeys(entry.method for entry in ordered):
         await asyncio.gather(*(carry_out(entry) for entry in ordered if entry.method == method))
+    done |= _refusals(failed, text)
     return assemble("batch-response", [done[index] for index in range(len(entries))])
 
 
-def _failed(error: FhirError, issues: Iterable[Issue]) -> BundleEntry:
-    return answers.of_error(f"{error.status}", operation_outcome(issues))
+def _refusals(failed: Mapping[int, tuple[int, Sequence[Issue]]], text: bytes | None) -> dict[int, BundleEntry]:
+    issues = [issue for _, listed in failed.values() for issue in listed]
+    told = iter(located(issues, text) if text is not None else issues)
+    return {
+        index: answers.of_error(f"{status}", operation_outcome(list(islice(told, len(listed)))))
+        for index, (status, listed) in failed.items()
+    }

@@ -31,7 +31,8 @@ from fhirserver.interactions.permission import read_many, require, require_delet
 from fhirserver.interactions.preconditions import require_match, require_none_match
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
 from fhirserver.interactions.update import require_body_id
-from fhirserver.interactions.versions import Written, check, deletion, next_version, require_id, require_type
+from fhirserver.interactions.validation import check, unchecked
+from fhirserver.interactions.versions import Written, deletion, next_version, require_id, require_type
 from fhirserver.operations.registry import available
 
 _PERMISSIONS: dict[str, Permission] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
@@ -100,7 +101,7 @@ def _check_write(server: Server, call: Call, entry: EntryRequest) -> None:
     require_type(server, entry.resource_type)
     require(call, _PERMISSIONS[entry.method], entry.resource_type)
     if entry.resource is not None:
-        check(server, entry.resource_type, entry.resource)
+        check(server, call, entry.resource_type, entry.resource, in_transaction=True)
     if entry.method != "POST" and entry.query is None:
         require_id(entry.path[1])
         if entry.method == "PUT":
@@ -191,7 +192,8 @@ def _plan_entry(
             return answers.of_delete(previous)
         changes[address] = deletion(server, call, previous)
         return answers.of_delete(changes[address].version)
-    resource = rewrite(entry.body, plan.identities.seen_from(entry.full_url), plan.conditional, server.definitions)
+    with unchecked(server, entry.resource_type, entry.body):
+        resource = rewrite(entry.body, plan.identities.seen_from(entry.full_url), plan.conditional, server.definitions)
     permission: Permission = "create" if entry.index in plan.fresh else "update"
     change = next_version(server, call, permission, *address, resource, previous)
     require_match(entry.if_match, previous)

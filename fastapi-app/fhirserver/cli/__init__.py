@@ -18,6 +18,7 @@ from fhirserver.access.keys import KeyUnreadable
 from fhirserver.cli import cluster, reindex, terminology, users
 from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
+from fhirserver.interactions.context import Mode
 from fhirserver.interactions.jobs import Job
 from fhirserver.jobs.load.run import Report, load
 from fhirserver.jobs.load.take_in import Taken
@@ -126,12 +127,15 @@ def load_command(
     ],
     data: DataDir = None,
     workers: Annotated[int, typer.Option(help="Number of processes; 0: one for each core.", min=0, max=64)] = 0,
+    validation: Annotated[
+        Mode | None, typer.Option(help="How thoroughly it is checked; as FHIR_VALIDATION__MODE says if not given.")
+    ] = None,
 ) -> None:
     """Load bundles, resources and NDJSON. What was loaded before is passed over, so it can be repeated."""
     settings = load_settings()
     with database(settings, data) as dsn, _Progress() as progress:
         try:
-            report = load(paths, OpenServer(settings, dsn), workers or os.cpu_count() or 1, progress)
+            report = load(paths, OpenServer(settings, dsn, validation), workers or os.cpu_count() or 1, progress)
         except (FileNotFoundError, ValueError) as error:
             fail(str(error))
         if report.written:

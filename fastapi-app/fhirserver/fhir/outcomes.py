@@ -35,24 +35,38 @@ from typing import Any, ClassVar, Literal
 Severity = Literal["fatal", "error", "warning", "information"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_POSITION = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-"
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One `OperationOutcome.issue`: severity, code of the value set issue-type, text, and FHIRPath places."""
+    """One `OperationOutcome.issue`: severity, code of the value set issue-type, text, and FHIRPath places.
+
+    `position` is the line and the column of the place in the text that the resource came in, both from 1.
+    """
 
     severity: Severity
     code: str
     diagnostics: str
     expression: tuple[str, ...] = ()
+    position: tuple[int, int] | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether what it is about can't be accepted."""
+        return self.severity in ("error", "fatal")
 
     def as_json(self) -> dict[str, Any]:
         """The issue as an element of `OperationOutcome.issue`. What it quotes may have characters that R4 has not."""
-        element: dict[str, Any] = {
-            "severity": self.severity,
-            "code": self.code,
-            "diagnostics": _CONTROL.sub("\ufffd", self.diagnostics),
-        }
+        text = _CONTROL.sub("\ufffd", self.diagnostics)
+        element: dict[str, Any] = {}
+        if self.position is not None:
+            element["extension"] = [
+                {"url": _POSITION + name, "valueInteger": number}
+                for name, number in zip(("line", "col"), self.position, strict=True)
+            ]
+        # Some clients show the one, some the other.
+        element |= {"severity": self.severity, "code": self.code, "details": {"text": text}, "diagnostics": text}
         if self.expression:
             element["expression"] = [_CONTROL.sub("\ufffd", place) for place in self.expression]
         return element

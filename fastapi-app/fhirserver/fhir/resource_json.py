@@ -198,4 +198,5 @@ def _shown(key: str) -> str:
 def _malformed(problem: str, text: str, position: int) -> MalformedBody:
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
-    return MalformedBody([Issue("error", "structure", f"{problem} (line {line}, column {column})")])
+    told = f"{problem} (line {line}, column {column})"
+    return MalformedBody([Issue("error", "structure", told, position=(line, column))])

@@ -3,16 +3,32 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from typing import Literal, get_args
 
 from fhirserver.access.caller import OPERATOR, Caller
 from fhirserver.access.policy import Policy
 from fhirserver.fhir.definitions import Definitions
-from fhirserver.fhir.validation.structure import Validator
+from fhirserver.fhir.validation.validator import Validator
 from fhirserver.interactions.index_store import IndexStore
 from fhirserver.interactions.jobs import Jobs
 from fhirserver.interactions.store import Session
 from fhirserver.interactions.terminology import Terminology
 from fhirserver.search.extract import Extractor
+
+Mode = Literal["strict", "structure", "off"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+"""From the most thorough to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """How writes are checked: `strict` against all rules of R4, `structure` alone, or `off`.
+
+    `may_be_lowered`: a request may ask for less than `mode`.
+    """
+
+    mode: Mode = "strict"
+    may_be_lowered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,7 @@ class Server:
     random_bucket: Callable[[], int]
     zone: tzinfo
     limits: Limits
+    validation: Validation = Validation()
     index: IndexStore | None = None
     jobs: Jobs | None = None
     source: "Callable[[], Server] | None" = None
@@ -61,10 +78,12 @@ class Server:
 class Call:
     """The request at hand: the base of the URLs in the answer (without a slash at its end), its id, and who asks.
 
-    `policy` is what `caller` may touch; the interactions ask it through `interactions/permission.py`.
+    `policy` is what `caller` may touch; the interactions ask it through `interactions/permission.py`. `validation` is
+    what it asks for; None: as the server has it.
     """
 
     base_url: str
     request_id: str
     policy: Policy
     caller: Caller = OPERATOR
+    validation: Mode | None = None

@@ -7,7 +7,8 @@ from fhirserver.fhir.placement import patient_of
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.criteria import locked_match
 from fhirserver.interactions.permission import require
-from fhirserver.interactions.versions import Written, check, next_version, require_type
+from fhirserver.interactions.validation import check
+from fhirserver.interactions.versions import Written, next_version, require_type
 
 
 async def create(
@@ -23,7 +24,7 @@ async def create(
     """
     require_type(server, resource_type)
     require(call, "create", resource_type)
-    check(server, resource_type, resource)
+    check(server, call, resource_type, resource)
     if if_none_exist is None:
         return await insert(server, call, resource_type, resource)
     async with server.store.transaction() as session:

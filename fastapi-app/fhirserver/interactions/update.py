@@ -7,7 +7,8 @@ from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.permission import read_current, require
 from fhirserver.interactions.preconditions import require_match, require_none_match
 from fhirserver.interactions.store import WriteConflict
-from fhirserver.interactions.versions import Written, check, next_version, require_id, require_type
+from fhirserver.interactions.validation import check
+from fhirserver.interactions.versions import Written, next_version, require_id, require_type
 
 _ATTEMPTS = 50
 
@@ -31,7 +32,7 @@ async def update(
     require_id(id)
     require(call, "update", resource_type)
     require_body_id(resource, id)
-    check(server, resource_type, resource)
+    check(server, call, resource_type, resource)
     for _ in range(_ATTEMPTS):
         current = await read_current(server, call, "update", resource_type, id)
         change = next_version(server, call, "update", resource_type, id, resource, current)

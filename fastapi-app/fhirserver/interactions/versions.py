@@ -1,4 +1,4 @@
-"""Making a new version: checked, stamped with id and meta, indexed, placed. Nothing is written here.
+"""Making a new version: stamped with id and meta, indexed, placed. Nothing is written here.
 
 https://hl7.org/fhir/R4/http.html#versions
 """
@@ -9,14 +9,14 @@ from typing import Any
 
 from fhirserver.access.scopes import Permission
 from fhirserver.fhir.datatypes.ids import is_id
-from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource, UnsupportedType
+from fhirserver.fhir.outcomes import InvalidRequest, UnsupportedType
 from fhirserver.fhir.placement import bucket_of
 from fhirserver.fhir.resource_json import serialize
 from fhirserver.interactions.compartments import patients_elsewhere
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.permission import require_states
 from fhirserver.interactions.store import NewVersion, StoredResource
-from fhirserver.search import custom_parameters
+from fhirserver.interactions.validation import unchecked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,6 @@ def require_id(id: str) -> None:
     """`InvalidRequest` unless this is an R4 id."""
     if not is_id(id):
         raise InvalidRequest(f"'{id[:80]}' is not an id: 1 to 64 letters, digits, '-' and '.'", code="value")
-
-
-def check(server: Server, resource_type: str, resource: dict[str, Any]) -> None:
-    """Refuse what is not a valid resource of this type: `InvalidRequest` for another type, `InvalidResource`."""
-    given = resource.get("resourceType")
-    if isinstance(given, str) and given != resource_type:
-        raise InvalidRequest(f"the body is a {given[:80]}, the address says {resource_type}", expression="resourceType")
-    issues = server.validator.validate(resource, resource_type)
-    if resource_type == "SearchParameter" and not issues:
-        issues = custom_parameters.problems(resource, server.definitions)
-    if any(issue.severity in ("error", "fatal") for issue in issues):
-        raise InvalidResource(issues)
 
 
 def stamp(resource: dict[str, Any], id: str, version_id: int, last_updated: datetime) -> dict[str, Any]:
@@ -90,11 +78,14 @@ def next_version(
     version_id = previous.version_id + 1 if previous else 1
     last_updated = following_instant(server, previous)
     stamped = stamp(resource, id, version_id, last_updated)
-    bucket = bucket_of(server.definitions, resource_type, id, stamped, call.base_url)
     content = serialize(stamped)
+    with unchecked(server, resource_type, stamped):
+        bucket = bucket_of(server.definitions, resource_type, id, stamped, call.base_url)
+        entry = server.extractor.extract(stamped, resource_type, call.base_url)
+        elsewhere = patients_elsewhere(server, stamped, content, bucket, call.base_url)
+        if "\x00" in entry.strings or "\x00" in entry.texts:
+            raise ValueError("PostgreSQL has no such text")
     version = StoredResource(resource_type, id, version_id, last_updated, False, content, bucket)
-    entry = server.extractor.extract(stamped, resource_type, call.base_url)
-    elsewhere = patients_elsewhere(server, stamped, content, bucket, call.base_url)
     change = NewVersion(version, entry, previous, elsewhere)
     require_states(call, permission, change)
     return change

@@ -11,7 +11,8 @@ from typing import Any
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.operations import OperationDefinition, OperationParameter
 from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource, Issue
-from fhirserver.fhir.validation.structure import Validator
+from fhirserver.fhir.validation.report import Context
+from fhirserver.fhir.validation.validator import Validator
 
 _WHOLE = frozenset({"integer", "positiveInt", "unsignedInt"})
 
@@ -127,11 +128,8 @@ def _from_parameters(
     definition: OperationDefinition, body: dict[str, Any], definitions: Definitions, validator: Validator
 ) -> list[tuple[str, Any]]:
     # What is checked is the Parameters resource itself: a resource in it may be what is to be found wrong.
-    outer = dict(body)
-    if isinstance(body.get("parameter"), list):
-        outer["parameter"] = [_without_resource(item) for item in body["parameter"]]
-    issues = validator.validate(outer, "Parameters")
-    if any(issue.severity in ("error", "fatal") for issue in issues):
+    issues = validator.validate(body, "Parameters", context=Context(outer_only=True))
+    if any(issue.is_error for issue in issues):
         raise InvalidResource(issues)
     return [
         _from_parameter(definition.parameters, item, f"Parameters.parameter[{number}]", definition, definitions)
@@ -141,17 +139,6 @@ def _from_parameters(
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _without_resource(item: Any) -> Any:
-    if not isinstance(item, dict):
-        return item
-    plain = {name: value for name, value in item.items() if name != "resource"}
-    if "part" in plain:
-        plain["part"] = [_without_resource(part) for part in _listed(plain["part"])]
-    if "resource" in item and plain.keys() == {"name"}:
-        plain["valueBoolean"] = True  # something has to stand in its place (inv-1)
-    return plain
 
 
 def _from_parameter(

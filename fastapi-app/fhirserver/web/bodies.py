@@ -11,11 +11,11 @@ from fhirserver.fhir.outcomes import MalformedBody
 from fhirserver.fhir.resource_json import parse
 from fhirserver.web.dependencies import web_of
 from fhirserver.web.negotiation import require_form_body, require_json_body
-from fhirserver.web.scope import header
+from fhirserver.web.scope import JSON_BODY, header
 
 
 async def resource_body(request: Request) -> dict[str, Any]:
-    """The resource in the body.
+    """The resource in the body, of which `JSON_BODY` in the scope has the text from then on.
 
     Raises `UnsupportedMediaType`, `MalformedBody` with the position, and what reading raises: `TooLarge`.
     """
@@ -23,7 +23,9 @@ async def resource_body(request: Request) -> dict[str, Any]:
     data = await request.body()
     if not data:
         raise MalformedBody("the body is empty")
-    return parse(data, max_depth=web_of(request).server.limits.max_nesting)
+    resource = parse(data, max_depth=web_of(request).server.limits.max_nesting)
+    request.scope[JSON_BODY] = data
+    return resource
 
 
 async def form_body(request: Request) -> bytes:

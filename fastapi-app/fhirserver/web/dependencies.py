@@ -12,7 +12,7 @@ from fhirserver.access.authentication import Identified
 from fhirserver.access.policy import Unrestricted
 from fhirserver.access.service import Access
 from fhirserver.fhir.outcomes import InvalidRequest, NotAuthenticated
-from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.context import MODES, Call, Mode, Server
 from fhirserver.web.scope import IDENTIFIED, Scope, header, request_id
 
 BASE_PATH = "/fhir"
@@ -61,11 +61,22 @@ def call_of(request: Request) -> Call:
 
     `NotAuthenticated` if there is access control and nobody was identified; `InvalidRequest` if Host is not a host.
     """
-    base_url = base_url_of(request)
+    base_url, validation = base_url_of(request), validation_of(request.scope)
     if web_of(request).access is None:
-        return Call(base_url, request_id(request.scope), _EVERYTHING)
+        return Call(base_url, request_id(request.scope), _EVERYTHING, validation=validation)
     identified = identified_of(request)
-    return Call(base_url, request_id(request.scope), identified.policy, identified.caller)
+    return Call(base_url, request_id(request.scope), identified.policy, identified.caller, validation)
+
+
+def validation_of(scope: Scope) -> Mode | None:
+    """How thoroughly the request wants its resources checked. `InvalidRequest` if it names no such mode."""
+    given = header(scope, b"x-fhir-validation")
+    if given is None:
+        return None
+    for mode in MODES:
+        if given.strip().lower() == mode:
+            return mode
+    raise InvalidRequest(f"the header X-FHIR-Validation is one of {', '.join(MODES)}, not {given[:80]!r}")
 
 
 def base_url_of(request: Request) -> str:

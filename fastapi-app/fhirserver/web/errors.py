@@ -21,9 +21,10 @@ from fhirserver.fhir.outcomes import (
     operation_outcome,
 )
 from fhirserver.fhir.resource_json import serialize
+from fhirserver.fhir.validation.positions import located
 from fhirserver.web.dependencies import AUTH_PATH
 from fhirserver.web.responses import Header, json_response
-from fhirserver.web.scope import Scope, request_id
+from fhirserver.web.scope import JSON_BODY, Scope, request_id
 
 RETRY_AFTER_SECONDS = 5
 _OAUTH_CODES = {
@@ -118,6 +119,9 @@ async def on_fhir_error(request: Request, error: Exception) -> Response:
     """Exception handler for `FhirError`. A defect is raised again: the request log reports it."""
     if not isinstance(error, FhirError) or error.status == 500:
         raise error
+    body = request.scope.get(JSON_BODY)
+    if body is not None and any(issue.expression for issue in error.issues):
+        error.issues = tuple(located(error.issues, body))
     return refusal(request.scope, error)
 
 

@@ -8,6 +8,7 @@ Scope = MutableMapping[str, Any]
 REQUEST_ID = "fhirserver.request_id"
 INTERACTION = "fhirserver.interaction"
 IDENTIFIED = "fhirserver.identified"
+JSON_BODY = "fhirserver.json_body"
 _HEADERS = "fhirserver.headers"
 
 

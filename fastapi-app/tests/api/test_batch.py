@@ -1,6 +1,6 @@
 """Batches over HTTP: each entry for itself. https://hl7.org/fhir/R4/http.html#brules"""
 
-from fhirserver.fhir.validation.structure import Validator
+from fhirserver.fhir.validation.validator import Validator
 
 from .building import URN, criteria, entry, named, observation, patient, unique
 

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from fhirserver.fhir.validation.structure import Validator
+from fhirserver.fhir.validation.validator import Validator
 
 from .building import patient, unique
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fhirserver.fhir.datatypes.ids import home_bucket
-from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource
 from fhirserver.fhir.resource_json import Number
-from fhirserver.interactions.versions import check, deletion, instant, next_version, stamp
+from fhirserver.interactions.versions import deletion, instant, next_version, stamp
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
@@ -63,12 +62,3 @@ def test_numbers_follow_each_other_and_so_do_instants(still, call):
     assert b'"valueDecimal":1.00}' in first.version.live
     assert (third.version.deleted, third.version.content, third.entry) == (True, None, None)
     assert third.version.bucket == second.version.bucket
-
-
-def test_what_is_checked(server):
-    check(server, "Patient", {"resourceType": "Patient"})
-    with pytest.raises(InvalidRequest):
-        check(server, "Patient", {"resourceType": "Person"})
-    for wrong in ({"resourceType": "Patient", "x": 1}, {"resourceType": 5}, {}):
-        with pytest.raises(InvalidResource):
-            check(server, "Patient", wrong)

@@ -7,7 +7,7 @@ import pytest
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.operations import OperationDefinition, OperationParameter
 from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource
-from fhirserver.fhir.validation.structure import Validator
+from fhirserver.fhir.validation.validator import Validator
 from fhirserver.operations.invocation import Arguments, arguments_of
 
 OPERATION = OperationDefinition(

@@ -21,6 +21,7 @@ _HEADERS = {
     "If-Match": ("Only if this is the current version", 'W/"1"'),
     "If-None-Match": ("Read: 304 if this is the current version. Update: `*` only creates", 'W/"1"'),
     "If-Modified-Since": ("304 if nothing changed since", "Sat, 31 Jan 2026 09:30:00 GMT"),
+    "X-FHIR-Validation": ("How thoroughly it is checked: `strict`, `structure` or `off`", "strict"),
     "If-None-Exist": ("Only if nothing matches this search", "identifier=http://example.org/mrn|12345"),
 }
 RESULT_PARAMETERS = {

@@ -94,7 +94,7 @@ class TypeRoutes:
             "post": self._operation(
                 "create",
                 f"Create {self._name}",
-                parameters=[parameter("If-None-Exist"), parameter("Prefer")],
+                parameters=[parameter("If-None-Exist"), parameter("Prefer"), parameter("X-FHIR-Validation")],
                 requestBody=self._body,
                 responses={
                     "201": created(self._stored),
@@ -109,7 +109,7 @@ class TypeRoutes:
                 "conditionalUpdate",
                 f"Update the one {self._name} that matches, or create it",
                 description=_ONE_MATCH,
-                parameters=[*self._search, parameter("If-Match"), parameter("Prefer")],
+                parameters=[*self._search, parameter("If-Match"), parameter("Prefer"), parameter("X-FHIR-Validation")],
                 requestBody=self._body,
                 responses={
                     "201": created(self._stored),
@@ -164,7 +164,7 @@ class TypeRoutes:
             "put": self._operation(
                 "update",
                 f"Update {self._name}, or create it under this id",
-                parameters=[parameter("If-Match"), parameter("If-None-Match"), parameter("Prefer")],
+                parameters=[*map(parameter, ("If-Match", "If-None-Match", "Prefer", "X-FHIR-Validation"))],
                 requestBody=self._body,
                 responses={
                     "201": created(self._stored),

@@ -54,7 +54,7 @@ def system_paths(base: str) -> dict[str, Any]:
                 "bundle",
                 "Carry out a transaction or a batch",
                 description="A transaction happens as a whole or not at all.",
-                parameters=[parameter("Prefer")],
+                parameters=[parameter("Prefer"), parameter("X-FHIR-Validation")],
                 requestBody=body("Bundle", transaction),
                 responses=answers(content("Bundle", None), 400, 404, 409, 412, 413, 415, 422),
             )

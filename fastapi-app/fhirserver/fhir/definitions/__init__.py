@@ -11,9 +11,11 @@ from fhirserver.fhir.definitions.elements import (
 )
 from fhirserver.fhir.definitions.registry import Definitions
 from fhirserver.fhir.definitions.search_parameters import Component, SearchParameter
+from fhirserver.fhir.definitions.value_sets import Codes
 
 __all__ = [
     "Binding",
+    "Codes",
     "Compartment",
     "Component",
     "Constraint",

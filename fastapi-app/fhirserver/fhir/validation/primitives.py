@@ -11,6 +11,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
+from fhirserver.fhir.validation.narrative import narrative_problems
+
 JsonType = Literal["string", "boolean", "integer", "number"]
 
 _LONGEST_STRING = 1024 * 1024
@@ -32,11 +34,16 @@ _INSTANT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """`allows` takes a value of the JSON type; `rule` says in words what it must be."""
+    """`allows` takes a value of the JSON type; `rule` says in words what it must be.
+
+    `reasons`: why a value of the right form is not allowed, each in words. `code` is the type of the issue.
+    """
 
     json_type: JsonType
     allows: Callable[[Any], object]
     rule: str
+    reasons: Callable[[str], list[str]] | None = None
+    code: str = "value"
 
 
 def _is_text(value: str) -> bool:
@@ -47,7 +54,7 @@ def _is_text(value: str) -> bool:
 
 
 def _is_xhtml(value: str) -> bool:
-    return value.lstrip().startswith("<div") and _CONTROL(value) is None
+    return not narrative_problems(value)
 
 
 def _exists(day: str) -> bool:
@@ -108,7 +115,15 @@ def _form(expression: str) -> Callable[[str], object]:
     return re.compile(expression, re.ASCII).fullmatch
 
 
+_UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+_OID = r"[0-2](?:\.(?:0|[1-9][0-9]*))+"
 _URI = Primitive("string", _form(r"[^\s\x00-\x1f]+"), "a URI without blanks")
+URN = Primitive(
+    "string",
+    _form(rf"(?!urn:(?:uuid|oid):)[^\s\x00-\x1f]+|urn:(?:uuid:{_UUID}|oid:{_OID})(?:[|#][^\s\x00-\x1f]*)?"),
+    "a URI without blanks (after urn:uuid: a UUID, after urn:oid: an OID)",
+)
+"""A URI that calls itself a UUID or an OID has to be one; a version or a fragment may follow."""
 _TEXT = Primitive("string", _is_text, "text of at most 1024*1024 characters without control characters")
 
 PRIMITIVES: Mapping[str, Primitive] = {
@@ -131,7 +146,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "instant": Primitive("string", _is_instant, "an existing instant (YYYY-MM-DDThh:mm:ss.sss+zz:zz)"),
     "integer": Primitive("integer", _is_integer, "an integer of 32 bits"),
     "markdown": _TEXT,
-    "oid": Primitive("string", _form(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+"), "an OID (such as urn:oid:1.2.3)"),
+    "oid": Primitive("string", _form(f"urn:oid:{_OID}"), "an OID (such as urn:oid:1.2.3)"),
     "positiveInt": Primitive("integer", _is_positive, "an integer between 1 and 2147483647"),
     "string": _TEXT,
     "time": Primitive(
@@ -147,5 +162,5 @@ PRIMITIVES: Mapping[str, Primitive] = {
         _form(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
         "a UUID (urn:uuid: and lower-case hexadecimal digits)",
     ),
-    "xhtml": Primitive("string", _is_xhtml, "XHTML in one <div>"),
+    "xhtml": Primitive("string", _is_xhtml, "XHTML in one <div>", narrative_problems, "invariant"),
 }

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/json.html#primitive
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -84,24 +84,39 @@ def repeating_partner(name: str, element: ValueCheck) -> PropertyCheck:
     return check
 
 
-def single_complex(name: str, content: ValueCheck) -> PropertyCheck:
-    """The check of an object."""
+def single_complex(name: str, *content: ValueCheck) -> PropertyCheck:
+    """The check of an object: of its type, and what further checks the element has."""
+    check_value = _all(content)
 
     def check(value: Any, owner: dict[str, Any], place: Place, report: Report) -> None:
-        content(value, (place, name, None), report)
+        check_value(value, (place, name, None), report)
 
     return check
 
 
-def repeating_complex(name: str, content: ValueCheck) -> PropertyCheck:
-    """The check of an array of objects."""
+def repeating_complex(name: str, *content: ValueCheck) -> PropertyCheck:
+    """The check of an array of objects: of the type of each, and what further checks the element has."""
+    check_value = _all(content)
 
     def check(values: Any, owner: dict[str, Any], place: Place, report: Report) -> None:
         if type(values) is list and values:
             for index, value in enumerate(values):
-                content(value, (place, name, index), report)
+                check_value(value, (place, name, index), report)
         else:
             _is_array(values, name, place, report)
+
+    return check
+
+
+def both(first: PropertyCheck, second: PropertyCheck | None) -> PropertyCheck:
+    """The one check, and then the other if there is one."""
+    if second is None:
+        return first
+    then = second
+
+    def check(value: Any, owner: dict[str, Any], place: Place, report: Report) -> None:
+        first(value, owner, place, report)
+        then(value, owner, place, report)
 
     return check
 
@@ -121,9 +136,20 @@ def one_of(names: frozenset[str], name: str, check_value: PropertyCheck) -> Prop
     return check
 
 
+def _all(checks: Sequence[ValueCheck]) -> ValueCheck:
+    if len(checks) == 1:
+        return checks[0]
+
+    def check(value: Any, place: Place, report: Report) -> None:
+        for each in checks:
+            each(value, place, report)
+
+    return check
+
+
 def _is_array(values: Any, name: str, place: Place, report: Report) -> bool:
     if type(values) is not list:
-        report.add("structure", f"{name} must be an array, not {kind_of(values)}", (place, name, None))
+        report.add_malformed(f"{name} must be an array, not {kind_of(values)}", (place, name, None))
         return False
     if not values:
         report.add("structure", f"{name} must not be an empty array", (place, name, None))
@@ -152,13 +178,15 @@ def _explain(primitive: Primitive) -> ValueCheck:
     def report_wrong(value: Any, place: Place, report: Report) -> None:
         name = place[1]
         if value is None:
-            report.add("structure", f"{name} must not be null", place)
+            report.add_malformed(f"{name} must not be null", place)
         elif value == "":
             report.add("value", f"{name} must not be an empty string", place)
         elif not is_right(value) and not (primitive.json_type == "integer" and _is_number(value)):
-            needed = _WORDS[primitive.json_type]
-            report.add("structure", f"{name} must be {needed}, not {kind_of(value)}", place)
+            report.add_malformed(f"{name} must be {_WORDS[primitive.json_type]}, not {kind_of(value)}", place)
+        elif primitive.reasons is not None:
+            for reason in primitive.reasons(value):
+                report.add(primitive.code, f"{name} must be {primitive.rule}: {reason}", place)
         else:
-            report.add("value", f"{name} must be {primitive.rule}, not {shown(value)}", place)
+            report.add(primitive.code, f"{name} must be {primitive.rule}, not {shown(value)}", place)
 
     return report_wrong

@@ -1,8 +1,10 @@
 """Issues of one resource, and the places they are at."""
 
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
-from fhirserver.fhir.outcomes import Issue
+from fhirserver.fhir.definitions import Binding
+from fhirserver.fhir.outcomes import Issue, Severity
 
 MAX_ISSUES = 100
 
@@ -11,22 +13,69 @@ Place: TypeAlias = "tuple[Place | None, str, int | None]"
 
 
 class TooManyIssues(Exception):
-    """There are MAX_ISSUES issues: no need to look any further."""
+    """There are MAX_ISSUES errors: no need to look any further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of where a resource comes from.
+
+    `outer_only`: resources within it (in a Bundle, in Parameters) are not looked into. `conditional`: references may be
+    search criteria, as in a transaction.
+    """
+
+    outer_only: bool = False
+    conditional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What only terminology can tell: whether one of these codes, with their systems, is in the value set bound to."""
+
+    place: Place
+    binding: Binding
+    codes: tuple[tuple[str, str], ...]
+
+
+class Fragment(NamedTuple):
+    """A reference to a contained resource: its id, empty for the one that contains all; the types allowed there."""
+
+    id: str
+    place: Place
+    allowed: frozenset[str] | None
+    has_to_exist: bool = True
 
 
 class Report:
-    """Collects issues. `add` raises TooManyIssues with the last one that fits."""
+    """Collects issues. `add` raises TooManyIssues with the last error that fits.
 
-    __slots__ = ("issues",)
+    `malformed` counts the values that are not of their JSON type, so that a rule can tell whether it makes sense to
+    look at an element. `fragments` are the references to contained resources within the resource at hand; `resource`
+    is that, `root` the one that contains it. `questions` are left to those who may wait for an answer.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("context", "fragments", "issues", "malformed", "questions", "resource", "root")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
         self.issues: list[Issue] = []
+        self.malformed = 0
+        self.fragments: list[Fragment] = []
+        self.questions: list[Question] = []
+        self.resource: dict[str, Any] = {}
+        self.root: dict[str, Any] = {}
 
-    def add(self, code: str, diagnostics: str, place: Place) -> None:
-        """An error of this issue type at this place."""
-        self.issues.append(Issue("error", code, diagnostics, (written(place),)))
-        if len(self.issues) >= MAX_ISSUES:
+    def add(self, code: str, diagnostics: str, place: Place, severity: Severity = "error") -> None:
+        """An issue of this type at this place. What is no error is left out when there is too much of it."""
+        if len(self.issues) < MAX_ISSUES:
+            self.issues.append(Issue(severity, code, diagnostics, (written(place),)))
+        if severity == "error" and len(self.issues) >= MAX_ISSUES:
             raise TooManyIssues
+
+    def add_malformed(self, diagnostics: str, place: Place) -> None:
+        """The value at this place has another form than JSON has for its type."""
+        self.malformed += 1
+        self.add("structure", diagnostics, place)
 
 
 def written(place: Place) -> str:

@@ -4,15 +4,15 @@ https://hl7.org/fhir/R4/validation.html (structure, cardinality, value domains) 
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from fhirserver.fhir.definitions import Definitions, Property, TypeDefinition
-from fhirserver.fhir.outcomes import Issue
+from fhirserver.fhir.validation.contained import check_contained, check_fragments
 from fhirserver.fhir.validation.primitives import PRIMITIVES
 from fhirserver.fhir.validation.properties import (
     PropertyCheck,
     ValueCheck,
+    both,
     one_of,
     repeating_complex,
     repeating_partner,
@@ -21,40 +21,29 @@ from fhirserver.fhir.validation.properties import (
     single_partner,
     single_primitive,
 )
-from fhirserver.fhir.validation.report import Place, Report, TooManyIssues, kind_of, shown
+from fhirserver.fhir.validation.report import Place, Report, kind_of, shown
+from fhirserver.fhir.validation.rules import Rules
 
 
-class Validator:
-    """Checks resources. The checks of a type are made when its first instance comes, and kept."""
+class Checks:
+    """The checks of types, made when the first value of a type comes, and kept.
 
-    def __init__(self, definitions: Definitions):
+    Without `rules`: of structure and primitive types alone.
+    """
+
+    def __init__(self, definitions: Definitions, rules: Rules | None):
         self._definitions = definitions
+        self._rules = rules
         self._checks: dict[str, ValueCheck] = {}
 
-    def validate(self, resource: dict[str, Any], resource_type: str | None = None) -> list[Issue]:
-        """All errors of a resource, at most 100; none if it is valid.
-
-        If `resource_type` is given, the resource must be of that type.
-        """
-        report = Report()
-        found = resource.get("resourceType")
-        if resource_type is not None and isinstance(found, str) and found != resource_type:
-            problem = f"The resource is of type {shown(found)}, not {resource_type}"
-            return [Issue("error", "invalid", problem, (f"{resource_type}.resourceType",))]
-        place = (None, found if isinstance(found, str) else resource_type or "Resource", None)
-        with suppress(TooManyIssues):
-            self._check_resource(resource, place, report)
-        return report.issues
-
-    def check_of(self, type_code: str) -> ValueCheck:
+    def of_type(self, type_code: str) -> ValueCheck:
         """The check of a resource type, complex type or backbone, without what comes with `resourceType`."""
         check = self._checks.get(type_code)
         if check is None:
-            check = _object_check(self, self._definitions.type(type_code))
-            self._checks[type_code] = check
+            check = self._checks[type_code] = self._object_check(self._definitions.type(type_code))
         return check
 
-    def property_check(self, definition: TypeDefinition, name: str) -> PropertyCheck | None:
+    def of_property(self, definition: TypeDefinition, name: str) -> PropertyCheck | None:
         """The check of a JSON property of a type; None if the type does not have it."""
         plain_name = name.removeprefix("_")
         property_ = definition.properties.get(plain_name)
@@ -63,104 +52,129 @@ class Validator:
         if plain_name == name:
             check = self._value_check(name, property_)
         elif _has_partner(property_):
-            make = repeating_partner if property_.element.is_list else single_partner
-            check = make(plain_name, self.check_of("Element"))
+            check = self._partner_check(plain_name, property_)
         else:
             return None
         if property_.element.is_choice:
             check = one_of(_choice_names(definition, property_), name, check)
         return check
 
-    def _value_check(self, name: str, property_: Property) -> PropertyCheck:
-        is_list = property_.element.is_list
-        primitive = PRIMITIVES.get(property_.type_code)
-        if primitive is not None:
-            make = repeating_primitive if is_list else single_primitive
-            return make(name, primitive)
-        content: ValueCheck
-        if property_.type_code != "Resource":
-            content = self.check_of(property_.type_code)
-        elif name == "contained":
-            content = self._check_contained
-        else:
-            content = self._check_resource
-        return repeating_complex(name, content) if is_list else single_complex(name, content)
-
-    def _check_resource(self, value: Any, place: Place, report: Report) -> None:
-        if type(value) is not dict:
-            report.add("structure", f"{place[1]} must be a resource, not {kind_of(value)}", place)
+    def resource(self, value: Any, place: Place, report: Report) -> None:
+        """Check a resource: the outermost, or one in a Bundle or Parameters."""
+        if report.context.outer_only and place[0] is not None:
             return
+        outer = report.fragments, report.resource, report.root
+        if type(value) is dict:
+            report.root = value
+        report.fragments = []
+        is_known = self._of_resource(value, place, report)
+        if is_known and ("contained" in value or report.fragments):
+            types = check_contained(value, place, report)
+            if self._rules is not None:
+                check_fragments(value, types, place, report)
+        report.fragments, report.resource, report.root = outer
+
+    def contained(self, value: Any, place: Place, report: Report) -> None:
+        """Check a resource in another."""
+        outer = report.resource
+        self._of_resource(value, place, report)
+        report.resource = outer
+
+    def _of_resource(self, value: Any, place: Place, report: Report) -> bool:
+        if type(value) is not dict:
+            report.add_malformed(f"{place[1]} must be a resource, not {kind_of(value)}", place)
+            return False
         resource_type = value.get("resourceType")
         if resource_type is None:
             report.add("required", "resourceType is missing", place)
         elif not isinstance(resource_type, str) or not self._definitions.is_resource_type(resource_type):
             report.add("structure", f"{shown(resource_type)} is not a resource type of FHIR R4", place)
         else:
-            self.check_of(resource_type)(value, place, report)
+            report.resource = value
+            self.of_type(resource_type)(value, place, report)
+            return True
+        return False
 
-    def _check_contained(self, value: Any, place: Place, report: Report) -> None:
-        self._check_resource(value, place, report)
-        if type(value) is dict:
-            if "id" not in value:
-                report.add("required", "A contained resource must have an id", place)
-            if "contained" in value:
-                report.add("invariant", "A contained resource must not contain resources (dom-2)", place)
+    def _value_check(self, name: str, property_: Property) -> PropertyCheck:
+        element, type_code, rules = property_.element, property_.type_code, self._rules
+        primitive = PRIMITIVES.get(type_code)
+        if primitive is not None:
+            if rules is not None:
+                primitive = rules.primitive(element, type_code, primitive)
+            make = repeating_primitive if element.is_list else single_primitive
+            further = rules.of_primitive(name, property_) if rules is not None else None
+            return both(make(name, primitive), further)
+        content: ValueCheck
+        if type_code != "Resource":
+            content = self.of_type(type_code)
+        else:
+            content = self.contained if name == "contained" else self.resource
+        further_checks = rules.of_element(element, type_code) if rules is not None else ()
+        return (repeating_complex if element.is_list else single_complex)(name, content, *further_checks)
+
+    def _partner_check(self, name: str, property_: Property) -> PropertyCheck:
+        make = repeating_partner if property_.element.is_list else single_partner
+        further = self._rules.of_partner(name, property_) if self._rules is not None else None
+        return both(make(name, self.of_type("Element")), further)
+
+    def _object_check(self, definition: TypeDefinition) -> ValueCheck:
+        checks = _PropertyChecks(self, definition)
+        required = frozenset(
+            name
+            for name, property_ in definition.properties.items()
+            if property_.element.min and not property_.element.is_choice
+        )
+        required_choices = {
+            element.name + "[x]": _choice_names(definition, Property(element, ""))
+            for element in definition.elements.values()
+            if element.min and element.is_choice
+        }
+        rules = self._rules.of_type(definition) if self._rules is not None else ()
+
+        def check(value: Any, place: Place, report: Report) -> None:
+            if type(value) is not dict:
+                report.add_malformed(f"{place[1]} must be an object, not {kind_of(value)}", place)
+                return
+            for name, item in value.items():
+                checks[name](item, value, place, report)
+            if not required <= value.keys():
+                _report_missing(required, value, place, report)
+            for name, names in required_choices.items():
+                if names.isdisjoint(value):
+                    report.add("required", f"{name} is missing", place)
+            if not value:
+                report.add("structure", f"{place[1]} must not be an empty object", place)
+            for rule in rules:
+                rule(value, place, report)
+
+        if definition.name != "Extension":
+            return check
+        values = _choice_names(definition, definition.properties["valueString"])
+
+        def check_extension(value: Any, place: Place, report: Report) -> None:
+            check(value, place, report)
+            if type(value) is dict and ("extension" in value) is not values.isdisjoint(value):
+                report.add("invariant", "An extension must have either a value or extensions, not both (ext-1)", place)
+
+        return check_extension
 
 
 class _PropertyChecks(dict[str, PropertyCheck]):
     """The checks of a type's properties, made when they are first needed."""
 
-    def __init__(self, validator: Validator, definition: TypeDefinition):
+    def __init__(self, checks: Checks, definition: TypeDefinition):
         super().__init__()
-        self._validator = validator
+        self._checks = checks
         self._definition = definition
         if definition.kind == "resource":
             self["resourceType"] = _check_nothing
 
     def __missing__(self, name: str) -> PropertyCheck:
-        check = self._validator.property_check(self._definition, name)
+        check = self._checks.of_property(self._definition, name)
         if check is None:
             return _unknown(self._definition, name)
         self[name] = check
         return check
-
-
-def _object_check(validator: Validator, definition: TypeDefinition) -> ValueCheck:
-    checks = _PropertyChecks(validator, definition)
-    properties = definition.properties
-    required = frozenset(
-        name for name, property_ in properties.items() if property_.element.min and not property_.element.is_choice
-    )
-    required_choices = {
-        element.name + "[x]": _choice_names(definition, Property(element, ""))
-        for element in definition.elements.values()
-        if element.min and element.is_choice
-    }
-
-    def check(value: Any, place: Place, report: Report) -> None:
-        if type(value) is not dict:
-            report.add("structure", f"{place[1]} must be an object, not {kind_of(value)}", place)
-            return
-        for name, item in value.items():
-            checks[name](item, value, place, report)
-        if not required <= value.keys():
-            _report_missing(required, value, place, report)
-        for name, names in required_choices.items():
-            if names.isdisjoint(value):
-                report.add("required", f"{name} is missing", place)
-        if not value:
-            report.add("structure", f"{place[1]} must not be an empty object", place)
-
-    if definition.name != "Extension":
-        return check
-    values = _choice_names(definition, properties["valueString"])
-
-    def check_extension(value: Any, place: Place, report: Report) -> None:
-        check(value, place, report)
-        if type(value) is dict and ("extension" in value) is not values.isdisjoint(value):
-            report.add("invariant", "An extension must have either a value or extensions, not both (ext-1)", place)
-
-    return check_extension
 
 
 def _choice_names(definition: TypeDefinition, property_: Property) -> frozenset[str]:

@@ -17,7 +17,7 @@ from fhirserver.fhir.terminology.concepts import Concept, Json
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.delete import delete
 from fhirserver.interactions.update import update
-from fhirserver.interactions.versions import check
+from fhirserver.interactions.validation import check
 from fhirserver.jobs.terminology import icd10, loinc, snomed, tables
 from fhirserver.jobs.terminology.release import CodeSystemRelease, Options, Release, ReleaseError
 from fhirserver.terminology.sources import FRESH_SECONDS
@@ -95,7 +95,7 @@ async def load(
         header = release.header | {"id": _id(release.header), "count": len(parents)}
         header["property"] = _property_definitions(header, properties)
         header = {name: value for name, value in header.items() if value != []}
-        check(server, "CodeSystem", header)
+        check(server, call, "CodeSystem", header)
         key = await store.start_loading(header)
         concepts = _placed(spool, parents)
         while batch := list(islice(concepts, _BATCH)):

@@ -17,7 +17,7 @@ from fhirserver.web.preferences import preferences
 from fhirserver.web.responses import bundle_response
 from fhirserver.web.routers.searching import search_response
 from fhirserver.web.routing import route
-from fhirserver.web.scope import header
+from fhirserver.web.scope import JSON_BODY, header
 
 
 def routes() -> list[Route]:
@@ -46,7 +46,8 @@ async def post_bundle(request: Request) -> Response:
     params = parameters_of(request.scope)
     returned = preferences(header(request.scope, b"prefer")).returned or "minimal"
     bundle = await resource_body(request)
-    answer = await process_bundle(web_of(request).server, call_of(request), bundle, prefer_return=returned)
+    text = request.scope.get(JSON_BODY)
+    answer = await process_bundle(web_of(request).server, call_of(request), bundle, returned, text=text)
     return bundle_response(answer, params.media_type, params.pretty)
 
 

@@ -1,0 +1,93 @@
+"""What is checked beyond structure and primitive types: bindings, references, and the rules of single types."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+
+from fhirserver.fhir.definitions import Binding, Definitions, Element, Property, TypeDefinition
+from fhirserver.fhir.terminology import BuiltIn
+from fhirserver.fhir.validation.attachments import check_attachment
+from fhirserver.fhir.validation.bindings import (
+    CONCEPTS,
+    BoundSet,
+    bound_primitive,
+    concept_check,
+    listed_set,
+    required_value,
+)
+from fhirserver.fhir.validation.bundles import check_bundle
+from fhirserver.fhir.validation.extensions import check_url
+from fhirserver.fhir.validation.primitives import URN, Primitive
+from fhirserver.fhir.validation.properties import PropertyCheck, ValueCheck
+from fhirserver.fhir.validation.references import fragment_check, reference_check
+
+_TYPES: Mapping[str, ValueCheck] = {
+    "Attachment": check_attachment,
+    "Bundle": check_bundle,
+    "Extension": check_url,
+}
+_CODES_KEPT = 10_000
+# CapabilityStatement.format and TestScript name the formats of FHIR by these words.
+_ALSO = {"http://hl7.org/fhir/ValueSet/mimetypes": frozenset({"xml", "json", "ttl"})}
+_URIS = frozenset({"canonical", "uri", "url"})
+
+
+class Rules:
+    """The rules that R4 gives to its types and elements. `strengths`: of the bindings that are checked."""
+
+    def __init__(self, definitions: Definitions, built_in: BuiltIn, strengths: frozenset[str]):
+        self._definitions = definitions
+        self._contains = lru_cache(_CODES_KEPT)(built_in.contains)
+        self._strengths = strengths
+        self._bound: dict[Binding, BoundSet] = {}
+
+    def of_type(self, definition: TypeDefinition) -> Sequence[ValueCheck]:
+        """The checks of all values of a type."""
+        check = _TYPES.get(definition.name)
+        return (check,) if check is not None else ()
+
+    def of_element(self, element: Element, type_code: str) -> Sequence[ValueCheck]:
+        """The checks of the values of an element that are objects of this type."""
+        checks = []
+        if type_code == "Reference":
+            checks.append(reference_check(element, self._definitions))
+        bound = self._bound_set(element)
+        if bound is not None and type_code in CONCEPTS:
+            checks.append(concept_check(type_code, bound))
+        return checks
+
+    def primitive(self, element: Element, type_code: str, primitive: Primitive) -> Primitive:
+        """The primitive type, with no more than the values that the element may have."""
+        if type_code in _URIS:
+            # In Bundles that are sent, fullUrl is urn:uuid: and any word at all.
+            return primitive if element.path == "Bundle.entry.fullUrl" else URN
+        bound = self._required(element)
+        return bound_primitive(primitive, bound) if bound is not None else primitive
+
+    def of_primitive(self, name: str, property_: Property) -> PropertyCheck | None:
+        """A further check of a property that holds primitives."""
+        return fragment_check(name, property_) if property_.type_code in _URIS else None
+
+    def of_partner(self, name: str, property_: Property) -> PropertyCheck | None:
+        """A further check of `_name`, which holds the extensions of a primitive."""
+        bound = self._required(property_.element)
+        return required_value(name, bound) if bound is not None else None
+
+    def _required(self, element: Element) -> BoundSet | None:
+        """The value set that all codes of an element have to be in."""
+        bound = self._bound_set(element)
+        return bound if bound is not None and bound.severity == "error" else None
+
+    def _bound_set(self, element: Element) -> BoundSet | None:
+        binding = element.binding
+        if binding is None or binding.strength not in self._strengths:
+            return None
+        if binding not in self._bound:
+            codes = self._definitions.value_set_codes(binding.value_set)
+            if codes is not None:
+                self._bound[binding] = listed_set(binding, codes)
+            else:
+                self._bound[binding] = BoundSet(binding, partial(self._has, binding.value_set))
+        return self._bound[binding]
+
+    def _has(self, value_set: str, system: str | None, code: str) -> bool | None:
+        return code in _ALSO.get(value_set, ()) or self._contains(value_set, system, code)

@@ -1,0 +1,93 @@
+"""How thoroughly a write is checked, and the check itself.
+
+https://hl7.org/fhir/R4/validation.html
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fhirserver.fhir.datatypes.ids import is_id
+from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource, Issue
+from fhirserver.fhir.validation.report import Context
+from fhirserver.interactions.context import MODES, Call, Mode, Serverfrom fhirserver.search import custom_parameters
+
+_TRANSACTION = Context(conditional=True)
+_OUTER = Context(outer_only=True)
+_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]").match
+
+
+def check(
+    server: Server, call: Call, resource_type: str, resource: dict[str, Any], *, in_transaction: bool = False
+) -> None:
+    """Refuse what is not a valid resource of this type: `InvalidRequest` for another type, `InvalidResource`.
+
+    In a transaction references may be search criteria.
+    """
+    given, id = resource.get("resourceType"), resource.get("id", "none")
+    is_off = mode_of(server, call) == "off"
+    if given != resource_type and (isinstance(given, str) or is_off):
+        raise InvalidRequest(
+            f"the body is a {str(given)[:80]}, the address says {resource_type}", expression="resourceType"
+        )
+    if is_off and not (isinstance(id, str) and is_id(id)):
+        raise InvalidRequest(f"{str(id)[:80]!r} is not an id", expression="id", code="value")
+    context = _TRANSACTION if in_transaction else Context()
+    issues = _issues(server, call, resource, resource_type, context)
+    if resource_type == "SearchParameter" and not any(issue.is_error for issue in issues):
+        issues = custom_parameters.problems(resource, server.definitions)
+    if any(issue.is_error for issue in issues):
+        raise InvalidResource(issues)
+
+
+def check_bundle(server: Server, call: Call, bundle: dict[str, Any]) -> dict[int, list[Issue]]:
+    """The errors of a batch or transaction apart from the resources in it, by the index of the entry they are in.
+
+    Raises `InvalidResource` for those that are in none.
+    """
+    found: dict[int, list[Issue]] = {}
+    outside = []
+    for issue in _issues(server, call, bundle, "Bundle", _OUTER):
+        match = _ENTRY(issue.expression[0]) if issue.expression else None
+        if match is not None:
+            found.setdefault(int(match[1]), []).append(issue)
+        else:
+            outside.append(issue)
+    if outside:
+        raise InvalidResource([*outside, *(issue for issues in found.values() for issue in issues)])
+    return found
+
+
+@contextmanager
+def unchecked(server: Server, resource_type: str, resource: dict[str, Any]) -> Iterator[None]:
+    """What is done within with a resource that may not have been checked at all.
+
+    Raises `InvalidResource` if it fails because the resource does not have the structure of its type.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError):
+        issues = server.validator.validate(resource, resource_type, "structure")
+        if issues:
+            raise InvalidResource(issues) from None
+        raise
+
+
+def mode_of(server: Server, call: Call) -> Mode:
+    """How thoroughly this request's resources are checked. `InvalidRequest` if it asks for less than it may."""
+    mode = server.validation.mode
+    if call.validation is None or call.validation == mode:
+        return mode
+    if MODES.index(call.validation) > MODES.index(mode) and not server.validation.may_be_lowered:
+        raise InvalidRequest(f"this server does not let a request lower its validation from '{mode}'", code="forbidden")
+    return call.validation
+
+
+def _issues(server: Server, call: Call, resource: dict[str, Any], resource_type: str, context: Context) -> list[Issue]:
+    mode = mode_of(server, call)
+    if mode == "off":
+        if resource_type != "SearchParameter":
+            return []
+        mode = "structure"  # the server itself works with it
+    return server.validator.validate(resource, resource_type, mode, context)
