@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from fhirserver.fhir.definitions import Binding
+from fhirserver.fhir.fhirpath import Environment
 from fhirserver.fhir.outcomes import Issue, Severity
 
 MAX_ISSUES = 100
@@ -50,11 +51,11 @@ class Report:
     """Collects issues. `add` raises TooManyIssues with the last error that fits.
 
     `malformed` counts the values that are not of their JSON type, so that a rule can tell whether it makes sense to
-    look at an element. `fragments` are the references to contained resources within the resource at hand; `resource`
-    is that, `root` the one that contains it. `questions` are left to those who may wait for an answer.
+    look at an element. `fragments` are the references to contained resources within the resource at hand, `environment`
+    is what FHIRPath knows of that. `questions` are left to those who may wait for an answer.
     """
 
-    __slots__ = ("context", "fragments", "issues", "malformed", "questions", "resource", "root")
+    __slots__ = ("context", "environment", "fragments", "issues", "malformed", "questions")
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -62,8 +63,7 @@ class Report:
         self.malformed = 0
         self.fragments: list[Fragment] = []
         self.questions: list[Question] = []
-        self.resource: dict[str, Any] = {}
-        self.root: dict[str, Any] = {}
+        self.environment = Environment()
 
     def add(self, code: str, diagnostics: str, place: Place, severity: Severity = "error") -> None:
         """An issue of this type at this place. What is no error is left out when there is too much of it."""

@@ -8,6 +8,7 @@ from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.attachments import check_attachment
 from fhirserver.fhir.validation.bindings import (
     CONCEPTS,
+    SEVERITIES,
     BoundSet,
     bound_primitive,
     concept_check,
@@ -15,7 +16,8 @@ from fhirserver.fhir.validation.bindings import (
     required_value,
 )
 from fhirserver.fhir.validation.bundles import check_bundle
-from fhirserver.fhir.validation.extensions import check_url
+from fhirserver.fhir.validation.extensions import check_url, partner_check
+from fhirserver.fhir.validation.invariants import element_constraints, invariant_checks
 from fhirserver.fhir.validation.primitives import URN, Primitive
 from fhirserver.fhir.validation.properties import PropertyCheck, ValueCheck
 from fhirserver.fhir.validation.references import fragment_check, reference_check
@@ -32,18 +34,23 @@ _URIS = frozenset({"canonical", "uri", "url"})
 
 
 class Rules:
-    """The rules that R4 gives to its types and elements. `strengths`: of the bindings that are checked."""
+    """The rules that R4 gives to its types and elements: those that make errors or, if `is_full`, all of them."""
 
-    def __init__(self, definitions: Definitions, built_in: BuiltIn, strengths: frozenset[str]):
+    def __init__(self, definitions: Definitions, built_in: BuiltIn, is_full: bool):
         self._definitions = definitions
         self._contains = lru_cache(_CODES_KEPT)(built_in.contains)
-        self._strengths = strengths
+        self._strengths = frozenset(SEVERITIES) if is_full else frozenset({"required"})
+        self._severities = frozenset({"error", "warning"}) if is_full else frozenset({"error"})
         self._bound: dict[Binding, BoundSet] = {}
 
     def of_type(self, definition: TypeDefinition) -> Sequence[ValueCheck]:
         """The checks of all values of a type."""
         check = _TYPES.get(definition.name)
         return (check,) if check is not None else ()
+
+    def invariants(self, definition: TypeDefinition) -> Sequence[ValueCheck]:
+        """The constraints on all values of a type, to be checked where the JSON types are right."""
+        return invariant_checks(definition.constraints, definition.name, self._severities, self._definitions)
 
     def of_element(self, element: Element, type_code: str) -> Sequence[ValueCheck]:
         """The checks of the values of an element that are objects of this type."""
@@ -53,7 +60,9 @@ class Rules:
         bound = self._bound_set(element)
         if bound is not None and type_code in CONCEPTS:
             checks.append(concept_check(type_code, bound))
-        return checks
+        # What is defined in place has its constraints as a type.
+        constraints = element_constraints(element) if type_code != element.path else ()
+        return checks + invariant_checks(constraints, type_code, self._severities, self._definitions)
 
     def primitive(self, element: Element, type_code: str, primitive: Primitive) -> Primitive:
         """The primitive type, with no more than the values that the element may have."""
@@ -67,10 +76,10 @@ class Rules:
         """A further check of a property that holds primitives."""
         return fragment_check(name, property_) if property_.type_code in _URIS else None
 
-    def of_partner(self, name: str, property_: Property) -> PropertyCheck | None:
+    def of_partner(self, name: str, property_: Property) -> PropertyCheck:
         """A further check of `_name`, which holds the extensions of a primitive."""
         bound = self._required(property_.element)
-        return required_value(name, bound) if bound is not None else None
+        return required_value(name, bound) if bound is not None else partner_check(name)
 
     def _required(self, element: Element) -> BoundSet | None:
         """The value set that all codes of an element have to be in."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhirserver.fhir.definitions import Definitions, Property, TypeDefinition
+from fhirserver.fhir.fhirpath import Environment, stub
 from fhirserver.fhir.validation.contained import check_contained, check_fragments
 from fhirserver.fhir.validation.primitives import PRIMITIVES
 from fhirserver.fhir.validation.properties import (
@@ -63,24 +64,22 @@ class Checks:
         """Check a resource: the outermost, or one in a Bundle or Parameters."""
         if report.context.outer_only and place[0] is not None:
             return
-        outer = report.fragments, report.resource, report.root
-        if type(value) is dict:
-            report.root = value
+        outer = report.fragments, report.environment
         report.fragments = []
-        is_known = self._of_resource(value, place, report)
+        is_known = self._of_resource(value, value, place, report)
         if is_known and ("contained" in value or report.fragments):
             types = check_contained(value, place, report)
             if self._rules is not None:
                 check_fragments(value, types, place, report)
-        report.fragments, report.resource, report.root = outer
+        report.fragments, report.environment = outer
 
     def contained(self, value: Any, place: Place, report: Report) -> None:
         """Check a resource in another."""
-        outer = report.resource
-        self._of_resource(value, place, report)
-        report.resource = outer
+        outer = report.environment
+        self._of_resource(value, outer.root_resource, place, report)
+        report.environment = outer
 
-    def _of_resource(self, value: Any, place: Place, report: Report) -> bool:
+    def _of_resource(self, value: Any, root: Any, place: Place, report: Report) -> bool:
         if type(value) is not dict:
             report.add_malformed(f"{place[1]} must be a resource, not {kind_of(value)}", place)
             return False
@@ -90,7 +89,8 @@ class Checks:
         elif not isinstance(resource_type, str) or not self._definitions.is_resource_type(resource_type):
             report.add("structure", f"{shown(resource_type)} is not a resource type of FHIR R4", place)
         else:
-            report.resource = value
+            if self._rules is not None:
+                report.environment = Environment(value, root, resolve=stub)
             self.of_type(resource_type)(value, place, report)
             return True
         return False
@@ -129,9 +129,12 @@ class Checks:
             for element in definition.elements.values()
             if element.min and element.is_choice
         }
+        is_element = definition.kind != "resource" and definition.name != "Element"
         rules = self._rules.of_type(definition) if self._rules is not None else ()
+        invariants = self._rules.invariants(definition) if self._rules is not None else ()
 
         def check(value: Any, place: Place, report: Report) -> None:
+            malformed = report.malformed
             if type(value) is not dict:
                 report.add_malformed(f"{place[1]} must be an object, not {kind_of(value)}", place)
                 return
@@ -144,8 +147,13 @@ class Checks:
                     report.add("required", f"{name} is missing", place)
             if not value:
                 report.add("structure", f"{place[1]} must not be an empty object", place)
+            elif is_element and len(value) == 1 and "id" in value:
+                report.add("invariant", f"{place[1]} must have more than an id (ele-1)", place)
             for rule in rules:
                 rule(value, place, report)
+            if invariants and report.malformed == malformed:
+                for invariant in invariants:
+                    invariant(value, place, report)
 
         if definition.name != "Extension":
             return check

@@ -10,14 +10,13 @@ from typing import Any, Literal
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import Issue
 from fhirserver.fhir.terminology import BuiltIn
-from fhirserver.fhir.validation.bindings import SEVERITIES
 from fhirserver.fhir.validation.report import Context, Place, Report, TooManyIssues, shown
 from fhirserver.fhir.validation.rules import Rules
 from fhirserver.fhir.validation.structure import Checks
 
 Level = Literal["structure", "strict", "full"]
 """`structure`: elements, cardinalities, primitive types, extensions. `strict`: also bindings with strength `required`,
-references, contained resources, Bundles. `full`: also what is no error, but could be better."""
+references, contained resources, Bundles, invariants. `full`: also what is no error, but could be better."""
 
 _ALONE = Context()
 
@@ -29,8 +28,8 @@ class Validator:
         codes = built_in or BuiltIn.load()
         self._checks: Mapping[Level, Checks] = {
             "structure": Checks(definitions, None),
-            "strict": Checks(definitions, Rules(definitions, codes, frozenset({"required"}))),
-            "full": Checks(definitions, Rules(definitions, codes, frozenset(SEVERITIES))),
+            "strict": Checks(definitions, Rules(definitions, codes, is_full=False)),
+            "full": Checks(definitions, Rules(definitions, codes, is_full=True)),
         }
 
     def validate(

@@ -35,7 +35,7 @@ def found(issues: list[Issue]) -> list[tuple[str, str]]:
         (PATIENT + ',"extension":[{"url":"u","_valueString":{"id":"x"}}]}', "a value that is only a partner"),
         (PATIENT + ',"contained":[{"resourceType":"Organization","id":"o"}]}', "contained"),
         (PATIENT + ',"deceasedBoolean":false,"multipleBirthInteger":2}', "two choices, one of each"),
-        ('{"resourceType":"Observation","_status":{"id":"x"},"code":{}' .replace("{}", '{"id":"y"}') + "}",
+        ('{"resourceType":"Observation","_status":{"id":"x"},"code":{}' .replace("{}", '{"text":"y"}') + "}",
          "a required element may be only a partner"),
         (OBSERVATION + ',"valueQuantity":{"value":1.00},"component":[{"code":{"text":"c"},"valueInteger":1}]}', "all"),
         (OBSERVATION + ',"component":[{"code":{"text":"c"},"referenceRange":[{"text":"r"}]}]}', "content reference"),
