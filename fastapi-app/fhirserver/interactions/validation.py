@@ -11,7 +11,8 @@ from typing import Any
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource, Issue
 from fhirserver.fhir.validation.report import Context
-from fhirserver.interactions.context import MODES, Call, Mode, Serverfrom fhirserver.search import custom_parameters
+from fhirserver.interactions.context import MODES, Call, Mode, Server
+from fhirserver.search import custom_parameters
 
 _TRANSACTION = Context(conditional=True)
 _OUTER = Context(outer_only=True)

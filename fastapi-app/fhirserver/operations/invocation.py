@@ -54,11 +54,15 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """An operation called on the system (both None), on a type, or on a resource."""
+    """An operation called on the system (both None), on a type, or on a resource.
+
+    `text` is the JSON of the body, where there is one.
+    """
 
     resource_type: str | None
     id: str | None
     arguments: Arguments
+    text: bytes | None = None
 
 
 def arguments_of(

@@ -14,7 +14,7 @@ from fhirserver.fhir.definitions.operations import OperationDefinition
 from fhirserver.fhir.outcomes import NotFound, UnsupportedOperation
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.versions import require_id, require_type
-from fhirserver.operations import meta, reindex, versions
+from fhirserver.operations import meta, reindex, validate, versions
 from fhirserver.operations.answer import Accepted
 from fhirserver.operations.invocation import Invocation, arguments_of
 from fhirserver.operations.terminology import expand, lookup, subsumes, translate, validate_code
@@ -45,6 +45,7 @@ OPERATIONS = (
     Operation("CodeSystem-subsumes", subsumes.subsumes),
     Operation("ConceptMap-translate", translate.translate),
     Operation("CapabilityStatement-versions", versions.versions),
+    Operation("Resource-validate", validate.validate),
     Operation("Resource-meta", meta.meta, ("instance",)),
     Operation("Resource-meta-add", meta.add, changes=True),
     Operation("Resource-meta-delete", meta.delete, changes=True),
@@ -103,8 +104,11 @@ async def invoke(
     body: dict[str, Any] | None,
     *,
     is_get: bool,
+    text: bytes | None = None,
 ) -> bytes | Accepted:
     """Carry out `$code` (without the $) on the system, a type, or an instance; the resource it answers with.
+
+    `text` is the JSON that the body came in.
 
     Raises `NotFound` for what is not there, `UnsupportedOperation` for GET where the operation changes something,
     what `arguments_of` raises, and what the operation does.
@@ -118,4 +122,4 @@ async def invoke(
     if is_get and operation.changes:
         raise UnsupportedOperation(f"${code} changes something: it has to be called by POST")
     arguments = arguments_of(operation.definition, query, body, server.definitions, server.validator)
-    return await operation.run(server, call, Invocation(resource_type, id, arguments))
+    return await operation.run(server, call, Invocation(resource_type, id, arguments, text))

@@ -18,6 +18,7 @@ Contains = Callable[[str | None, str], bool | None]
 
 SEVERITIES: Mapping[str, Severity] = {"required": "error", "extensible": "warning", "preferred": "information"}
 _MUST = {"required": "must", "extensible": "should", "preferred": "had better"}
+_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 CONCEPTS = ("Coding", "CodeableConcept", "Quantity")
 
 
@@ -85,21 +86,59 @@ def concept_check(type_code: str, bound: BoundSet) -> ValueCheck:
     return check
 
 
+def code_check(name: str, bound: BoundSet) -> PropertyCheck:
+    """The check of codes that had better be of a value set."""
+    problem = f"{name} {_MUST[bound.binding.strength]} have a code of {bound.binding.value_set}, not "
+
+    def check(value: Any, owner: dict[str, Any], place: Place, report: Report) -> None:
+        for index, code in enumerate(value) if type(value) is list else ((None, value),):
+            if type(code) is str:
+                answer = bound.contains(None, code)
+                if answer is None:
+                    report.questions.append(Question((place, name, index), bound.binding, ((None, code),)))
+                elif not answer:
+                    report.add("code-invalid", problem + shown(code), (place, name, index), bound.severity)
+
+    return check
+
+
 def required_value(name: str, bound: BoundSet) -> PropertyCheck:
-    """The check of the `_` partner of a code: extensions can't stand for a code that is required."""
-    problem = f"{name} must have a code of {bound.binding.value_set}; extensions can't stand for it"
+    """The check of the `_` partner of a code: that a code is absent is no reason if it is required.
+
+    Other extensions may hold a code that is allowed by a later version of FHIR.
+    """
+    problem = f"{name} must have a code of {bound.binding.value_set}"
 
     def check(value: Any, owner: dict[str, Any], place: Place, report: Report) -> None:
         codes = owner.get(name)
-        if type(value) is list:
-            has_code = [code is not None for code in codes] if type(codes) is list else []
-            for index in range(len(value)):
-                if value[index] is not None and not (index < len(has_code) and has_code[index]):
-                    report.add("code-invalid", problem, (place, name, index))
-        elif codes is None:
-            report.add("code-invalid", problem, (place, name, None))
+        if type(value) is not list:
+            if codes is None and _is_absence(value):
+                report.add("code-invalid", problem, (place, name, None))
+            return
+        for index, item in enumerate(value):
+            has_code = type(codes) is list and index < len(codes) and codes[index] is not None
+            if not has_code and _is_absence(item):
+                report.add("code-invalid", problem, (place, name, index))
 
     return check
+
+
+def _is_absence(partner: Any) -> bool:
+    """Whether nothing but the reason of its absence stands for a value."""
+    if type(partner) is not dict:
+        return False
+    return all(extension.get("url") == _ABSENT for extension in _dicts(partner.get("extension")))
+
+
+def note_coding(value: Any, place: Place, report: Report) -> None:
+    """Ask whether a Coding is of its system, and has its display."""
+    if type(value) is dict and type(value.get("system")) is str and type(value.get("code")) is str:
+        display = value.get("display")
+        codes = ((value["system"], value["code"]),)
+        report.questions.append(Question(place, None, codes, display if type(display) is str else None))
+        if ":" not in value["system"]:
+            problem = f"system should be an absolute URI, not {shown(value['system'])}"
+            report.add("value", problem, (place, "system", None), "warning")
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:

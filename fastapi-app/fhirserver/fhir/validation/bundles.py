@@ -1,6 +1,6 @@
-"""What R4 says about Bundles in words, or as invariants that would take time with the square of the entries.
+"""What R4 says about Bundles in words, or as invariants that would be slow on many entries, or not tell which it is.
 
-https://hl7.org/fhir/R4/bundle.html and the invariant bdl-7
+https://hl7.org/fhir/R4/bundle.html and the invariants bdl-3, bdl-4 and bdl-7
 """
 
 from typing import Any
@@ -9,6 +9,9 @@ from fhirserver.fhir.datatypes.references import parse_reference
 from fhirserver.fhir.validation.report import Place, Report, shown
 
 _ONCE = frozenset({"self", "first", "previous", "prev", "next", "last"})
+_WITH_REQUESTS = frozenset({"batch", "transaction", "history"})
+_WITH_RESPONSES = frozenset({"batch-response", "transaction-response", "history"})
+_KINDS = _WITH_REQUESTS | _WITH_RESPONSES | {"document", "message", "searchset", "collection"}
 _WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -20,7 +23,7 @@ def check_bundle(value: Any, place: Place, report: Report) -> None:
     entries = value.get("entry")
     if type(entries) is not list:
         return
-    kind = value.get("type")
+    kind = str(value.get("type"))
     addresses: set[tuple[str, str | None]] = set()
     for index, entry in enumerate(entries):
         if type(entry) is not dict:
@@ -35,9 +38,8 @@ def check_bundle(value: Any, place: Place, report: Report) -> None:
             if kind != "history" and address in addresses:
                 report.add("duplicate", "Another entry has the same fullUrl (bdl-7)", (at, "fullUrl", None))
             addresses.add(address)
-        if kind in ("batch", "transaction"):
-            _check_request(entry, at, report)
-        elif kind == "searchset":
+        _check_exchange(entry, kind, at, report)
+        if kind == "searchset":
             _check_match(entry, resource, at, report)
 
 
@@ -45,10 +47,11 @@ def _check_links(links: Any, place: Place, report: Report) -> None:
     seen: set[str] = set()
     for index, link in enumerate(links if type(links) is list else ()):
         relation = link.get("relation") if type(link) is dict else None
+        if type(relation) is not str or relation not in _ONCE:
+            continue
         if relation in seen:
             report.add("duplicate", f"There is another link '{relation}'", (place, "link", index))
-        if type(relation) is str and relation in _ONCE:
-            seen.add(relation)
+        seen.add(relation)
 
 
 def _check_address(full_url: str, resource: dict[str, Any] | None, place: Place, report: Report) -> None:
@@ -70,9 +73,17 @@ def _version(resource: dict[str, Any] | None) -> str | None:
     return version if type(version) is str else None
 
 
-def _check_request(entry: dict[str, Any], place: Place, report: Report) -> None:
+def _check_exchange(entry: dict[str, Any], kind: str, place: Place, report: Report) -> None:
+    """What is asked, or was answered, stands in those Bundles that are for it, and only there."""
+    for name, kinds, key in (("request", _WITH_REQUESTS, "bdl-3"), ("response", _WITH_RESPONSES, "bdl-4")):
+        if kind in kinds and name not in entry:
+            report.add("required", f"{name} is missing ({key})", place)
+        elif name in entry and kind in _KINDS - kinds:
+            report.add("invariant", f"{name} must not be in a Bundle of type {kind} ({key})", (place, name, None))
     request = entry.get("request")
     if type(request) is not dict or request.get("method") not in _WITH_BODY or "resource" in entry:
+        return
+    if kind not in ("batch", "transaction"):
         return
     url = request.get("url")
     if type(url) is str and "$" not in url:

@@ -14,7 +14,7 @@ from fhirserver.fhir.validation.report import Place, Report
 
 # Checked by the structure, the narrative, the contained resources and the Bundles themselves.
 _CHECKED_ELSEWHERE = frozenset(
-    {"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "txt-1", "txt-2", "bdl-7"}
+    {"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "txt-1", "txt-2", "bdl-3", "bdl-4", "bdl-7"}
 )
 # R4 has it as a profile on a data type; elements name the profile.
 _OF_PROFILES = {

@@ -124,6 +124,7 @@ URN = Primitive(
     "a URI without blanks (after urn:uuid: a UUID, after urn:oid: an OID)",
 )
 """A URI that calls itself a UUID or an OID has to be one; a version or a fragment may follow."""
+ABSOLUTE_URI = Primitive("string", _form(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f]+"), "an absolute URI")
 _TEXT = Primitive("string", _is_text, "text of at most 1024*1024 characters without control characters")
 
 PRIMITIVES: Mapping[str, Primitive] = {

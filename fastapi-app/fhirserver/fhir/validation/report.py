@@ -31,11 +31,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What only terminology can tell: whether one of these codes, with their systems, is in the value set bound to."""
+    """What only terminology can tell: whether one of these codes, with their systems, is in the value set bound to.
+
+    Without a binding: whether the code, which has this display, is one of its system.
+    """
 
     place: Place
-    binding: Binding
-    codes: tuple[tuple[str, str], ...]
+    binding: Binding | None
+    codes: tuple[tuple[str | None, str], ...]
+    display: str | None = None
 
 
 class Fragment(NamedTuple):

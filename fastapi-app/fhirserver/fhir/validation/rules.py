@@ -11,14 +11,16 @@ from fhirserver.fhir.validation.bindings import (
     SEVERITIES,
     BoundSet,
     bound_primitive,
+    code_check,
     concept_check,
     listed_set,
+    note_coding,
     required_value,
 )
 from fhirserver.fhir.validation.bundles import check_bundle
 from fhirserver.fhir.validation.extensions import check_url, partner_check
 from fhirserver.fhir.validation.invariants import element_constraints, invariant_checks
-from fhirserver.fhir.validation.primitives import URN, Primitive
+from fhirserver.fhir.validation.primitives import ABSOLUTE_URI, PRIMITIVES, URN, Primitive
 from fhirserver.fhir.validation.properties import PropertyCheck, ValueCheck
 from fhirserver.fhir.validation.references import fragment_check, reference_check
 
@@ -27,9 +29,16 @@ _TYPES: Mapping[str, ValueCheck] = {
     "Bundle": check_bundle,
     "Extension": check_url,
 }
+_SPECIAL = {
+    # In Bundles that are sent it is urn:uuid: and any word at all.
+    "Bundle.entry.fullUrl": PRIMITIVES["uri"],
+    # "An absolute URI" by its definition.
+    "ValueSet.compose.include.system": ABSOLUTE_URI,
+}
 _CODES_KEPT = 10_000
+_MEDIA_TYPES = "http://hl7.org/fhir/ValueSet/mimetypes"
 # CapabilityStatement.format and TestScript name the formats of FHIR by these words.
-_ALSO = {"http://hl7.org/fhir/ValueSet/mimetypes": frozenset({"xml", "json", "ttl"})}
+_FORMATS = frozenset({"xml", "json", "ttl"})
 _URIS = frozenset({"canonical", "uri", "url"})
 
 
@@ -39,12 +48,15 @@ class Rules:
     def __init__(self, definitions: Definitions, built_in: BuiltIn, is_full: bool):
         self._definitions = definitions
         self._contains = lru_cache(_CODES_KEPT)(built_in.contains)
+        self._is_full = is_full
         self._strengths = frozenset(SEVERITIES) if is_full else frozenset({"required"})
         self._severities = frozenset({"error", "warning"}) if is_full else frozenset({"error"})
         self._bound: dict[Binding, BoundSet] = {}
 
     def of_type(self, definition: TypeDefinition) -> Sequence[ValueCheck]:
         """The checks of all values of a type."""
+        if definition.name == "Coding" and self._is_full:
+            return (note_coding,)
         check = _TYPES.get(definition.name)
         return (check,) if check is not None else ()
 
@@ -67,14 +79,18 @@ class Rules:
     def primitive(self, element: Element, type_code: str, primitive: Primitive) -> Primitive:
         """The primitive type, with no more than the values that the element may have."""
         if type_code in _URIS:
-            # In Bundles that are sent, fullUrl is urn:uuid: and any word at all.
-            return primitive if element.path == "Bundle.entry.fullUrl" else URN
+            return _SPECIAL.get(element.path, URN)
         bound = self._required(element)
         return bound_primitive(primitive, bound) if bound is not None else primitive
 
     def of_primitive(self, name: str, property_: Property) -> PropertyCheck | None:
         """A further check of a property that holds primitives."""
-        return fragment_check(name, property_) if property_.type_code in _URIS else None
+        if property_.type_code in _URIS:
+            return fragment_check(name, property_)
+        bound = self._bound_set(property_.element)
+        if bound is not None and bound.severity != "error":
+            return code_check(name, bound)
+        return None
 
     def of_partner(self, name: str, property_: Property) -> PropertyCheck:
         """A further check of `_name`, which holds the extensions of a primitive."""
@@ -99,4 +115,8 @@ class Rules:
         return self._bound[binding]
 
     def _has(self, value_set: str, system: str | None, code: str) -> bool | None:
-        return code in _ALSO.get(value_set, ()) or self._contains(value_set, system, code)
+        if value_set == _MEDIA_TYPES:
+            # HL7's own parameters are often without the quotes that they need: they are not looked at.
+            code = code.partition(";")[0].rstrip()
+            return code in _FORMATS or self._contains(value_set, system, code)
+        return self._contains(value_set, system, code)

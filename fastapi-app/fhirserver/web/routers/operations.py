@@ -16,6 +16,7 @@ from fhirserver.web.dependencies import BASE_PATH, call_of, web_of
 from fhirserver.web.parameters import parameters_of
 from fhirserver.web.responses import accepted_response, bundle_response
 from fhirserver.web.routing import route
+from fhirserver.web.scope import JSON_BODY
 
 
 def routes() -> list[Route]:
@@ -45,6 +46,7 @@ async def run(request: Request) -> Response:
         params.items,
         body,
         is_get=is_get,
+        text=request.scope.get(JSON_BODY),
     )
     if isinstance(answer, Accepted):
         return accepted_response(answer, params.media_type, params.pretty)
