@@ -37,7 +37,8 @@ def check(
     context = _TRANSACTION if in_transaction else Context()
     issues = _issues(server, call, resource, resource_type, context)
     if resource_type == "SearchParameter" and not any(issue.is_error for issue in issues):
-        issues = custom_parameters.problems(resource, server.definitions)
+        with unchecked(server, resource_type, resource):
+            issues = custom_parameters.problems(resource, server.definitions)
     if any(issue.is_error for issue in issues):
         raise InvalidResource(issues)
 

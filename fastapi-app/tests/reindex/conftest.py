@@ -11,7 +11,7 @@ import pytest
 
 from fhirserver.interactions.jobs import Job
 from fhirserver.main import Process
-from fhirserver.settings import Settings
+from fhirserver.settings import Settings, ValidationSettings
 from fhirserver.web.app import build_app
 
 LEASE = 0.1
@@ -29,7 +29,9 @@ class Instance:
     """
 
     def __init__(self, dsn: str):
-        self.process = Process(Settings(), dsn, serves=True, lease=LEASE)
+        self.process = Process(
+            Settings(validation=ValidationSettings(may_be_lowered=True)), dsn, serves=True, lease=LEASE
+        )
         self.time = 0.0
         self.process.current._seconds = lambda: self.time
         app = build_app(lambda: self.process.current.server, health_checks=_Checks(), software_version="test")

@@ -227,6 +227,16 @@ async def test_what_is_wrong_is_refused_by_every_way_of_writing(one, elements, p
         assert issue["expression"][0].endswith(place)
 
 
+@pytest.mark.parametrize(
+    "elements", [{"base": None}, {"code": 1}, {"expression": ["x"]}, {"url": None, "base": "Patient"}]
+)
+async def test_it_is_checked_where_nothing_else_is(one, elements):
+    wrong = {name: value for name, value in (COLOUR | elements).items() if value is not None}
+    answer = await one.client.post("SearchParameter", json=wrong, headers={"X-FHIR-Validation": "off"})
+    assert answer.status_code == 422, answer.text
+    await one.hear()
+
+
 async def test_one_url_is_one_parameter(one):
     await one.post(COLOUR)
     answer = await one.client.post("SearchParameter", json=COLOUR | {"base": ["Person"], "expression": "Person.gender"})
