@@ -38,6 +38,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", default=None, help="postgresql://… of a database whose content may be deleted")
+    parser.addoption("--all-mutations", action="store_true", help="break the examples of R4 at every place")
     parser.addoption(
         "--oracle-cases", type=int, default=2500, help="how many searches server and oracle are compared by"
     )
