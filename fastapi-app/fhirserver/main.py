@@ -91,7 +91,9 @@ class Process:
         built_in = BuiltIn.load()
         sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
         self._terminology = KnownTerminology(sources, clock, remote)
-        self._store = PostgresStore(self.pool, observe_statement, sources.forget, self._confirm)
+        self._store = PostgresStore(
+            self.pool, observe_statement, sources.forget, self._confirm, patience=settings.database.patience_seconds
+        )
         server = Server(
             definitions=self.definitions,
             validator=Validator(self.definitions, built_in),

@@ -62,6 +62,7 @@ class DatabaseSettings(_Group):
     migrate: bool = True
     pool_size: int = Field(10, ge=1, le=500)
     pool_timeout_seconds: float = Field(15.0, gt=0)
+    patience_seconds: float = Field(15.0, ge=0, le=300)
     statement_timeout_ms: int = Field(30_000, ge=0)
 
 

@@ -36,8 +36,8 @@ from fhirserver.interactions.versions import Written, deletion, next_version, re
 from fhirserver.operations.registry import available
 
 _PERMISSIONS: dict[str, Permission] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
-_ATTEMPTS = 30
-_LONGEST_PAUSE = 0.2  # seconds
+_ATTEMPTS = 60
+_LONGEST_PAUSE = 0.5  # seconds; all of them together: about 15
 _ENTRIES_BETWEEN_PAUSES = 50
 _MAX_ISSUES = 100
 

@@ -6,8 +6,9 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+from fhirserver.fhir.outcomes import RolledBack, Unavailable
 from fhirserver.interactions.store import (
     Explanation,
     HistoryPage,
@@ -22,10 +23,13 @@ from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.restrict import Within
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.engine import Lent, Pool
+from fhirserver.storage.errors import DRIVER_ERRORS, translated
+from fhirserver.storage.patience import patiently
 from fhirserver.storage.repositories import conformance, history, locks, outside, reading, receipts, searching, writing
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.statements import Observe, Statements
 
+T = TypeVar("T")
 Written = Callable[[AbstractSet[str]], None]
 Confirm = Callable[[int, Callable[[], Awaitable[Mapping[str, int]]]], Awaitable[None]]
 
@@ -33,10 +37,13 @@ Confirm = Callable[[int, Callable[[], Awaitable[Mapping[str, int]]]], Awaitable[
 class PostgresSession:
     """The store within one transaction, on one connection."""
 
-    def __init__(self, statements: Statements, signer: CursorSigner, confirm: Confirm | None = None):
+    def __init__(
+        self, statements: Statements, signer: CursorSigner, confirm: Confirm | None = None, *, on_cluster: bool = False
+    ):
         self._statements = statements
         self._signer = signer
         self._confirm = confirm
+        self._on_cluster = on_cluster
         self.written: set[str] = set()
         """The types of the resources that were written."""
 
@@ -65,7 +72,7 @@ class PostgresSession:
         return await conformance.changes(self._statements)
 
     async def search(self, request: SearchRequest) -> SearchPage:
-        return await searching.search(self._statements, request, self._signer)
+        return await searching.search(self._statements, request, self._signer, on_cluster=self._on_cluster)
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         return await searching.count(self._statements, request, estimate=estimate)
@@ -74,7 +81,7 @@ class PostgresSession:
         return await outside.is_outside(self._statements, patient, types)
 
     async def explain(self, request: SearchRequest) -> Explanation:
-        return await searching.explain(self._statements, request, self._signer)
+        return await searching.explain(self._statements, request, self._signer, on_cluster=self._on_cluster)
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
         return await searching.find(self._statements, requests)
@@ -103,96 +110,123 @@ class PostgresStore:
 
     `observe` hears of every statement, `written` of the types of resources that were written, after the commit.
     `confirm` (as in `Current`) is asked before index entries of a version are written, and raises if they may not be.
+    For `patience` seconds a database, or a worker of a cluster, may be away before a request fails.
     """
 
-    def __init__(self, pool: Pool, observe: Observe, written: Written | None = None, confirm: Confirm | None = None):
+    def __init__(
+        self,
+        pool: Pool,
+        observe: Observe,
+        written: Written | None = None,
+        confirm: Confirm | None = None,
+        *,
+        patience: float = 0.0,
+    ):
         self._pool = pool
         self._observe = observe
         self._written = written
         self._confirm = confirm
+        self._patience = patience
         self._signer: CursorSigner | None = None
+        self._on_cluster = False
 
     async def open(self) -> None:
-        """Make ready for use: read the secret that signs the cursors, which is in the database."""
+        """Make ready for use: read the secret that signs the cursors, which is in the database, and what that is."""
         self._signer = CursorSigner(await secret(self._pool, "cursor"))
+        async with self._pool.connection() as driver:
+            self._on_cluster = await driver.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'citus'") > 0
 
     def _session(self) -> "_Session":
         if self._signer is None:
             raise RuntimeError("the store is not open")
-        return _Session(self._pool.connection(), self._observe, self._signer, self._written, self._confirm)
+        return _Session(
+            self._pool.connection(), self._observe, self._signer, self._written, self._confirm, self._on_cluster
+        )
+
+    async def _on_one(self, work: Callable[[PostgresSession], Awaitable[T]], *, only_reads: bool = True) -> T:
+        """What `work` does on a connection of its own; again, if the database is away for a moment."""
+
+        async def attempt() -> T:
+            async with self._session() as session:
+                return await work(session)
+
+        return await patiently(attempt, self._patience, only_reads=only_reads)
 
     async def read(self, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
-        async with self._session() as session:
-            return await session.read(resource_type, id, within)
+        return await self._on_one(lambda session: session.read(resource_type, id, within))
 
     async def read_many(
         self, targets: Sequence[tuple[str, str]], within: Within
     ) -> dict[tuple[str, str], StoredResource]:
-        async with self._session() as session:
-            return await session.read_many(targets, within)
+        return await self._on_one(lambda session: session.read_many(targets, within))
 
     async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
-        async with self._session() as session:
-            return await session.read_version(resource_type, id, version_id)
+        return await self._on_one(lambda session: session.read_version(resource_type, id, version_id))
 
     async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
-        async with self._session() as session:
-            return await session.read_versions(versions)
+        return await self._on_one(lambda session: session.read_versions(versions))
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
-        async with self._session() as session:
-            await session.write(changes)
+        await self._on_one(lambda session: session.write(changes), only_reads=False)
 
     async def search(self, request: SearchRequest) -> SearchPage:
-        async with self._session() as session:
-            return await session.search(request)
+        return await self._on_one(lambda session: session.search(request))
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
-        async with self._session() as session:
-            return await session.count(request, estimate=estimate)
+        return await self._on_one(lambda session: session.count(request, estimate=estimate))
 
     async def is_outside(self, patient: str, types: Sequence[str]) -> bool:
-        async with self._session() as session:
-            return await session.is_outside(patient, types)
+        return await self._on_one(lambda session: session.is_outside(patient, types))
 
     async def explain(self, request: SearchRequest) -> Explanation:
-        async with self._session() as session:
-            return await session.explain(request)
+        return await self._on_one(lambda session: session.explain(request))
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
-        async with self._session() as session:
-            return await session.find(requests)
+        return await self._on_one(lambda session: session.find(requests))
 
     async def history(self, request: HistoryRequest) -> HistoryPage:
-        async with self._session() as session:
-            return await session.history(request)
+        return await self._on_one(lambda session: session.history(request))
 
     async def lock(self, criteria: Sequence[str]) -> None:
         raise RuntimeError("a lock is held until the end of a transaction: open one")
 
     async def receipt(self, digest: bytes) -> bool:
-        async with self._session() as session:
-            return await session.receipt(digest)
+        return await self._on_one(lambda session: session.receipt(digest), only_reads=False)
 
     async def receipts(self, digests: Sequence[bytes]) -> set[bytes]:
-        async with self._session() as session:
-            return await session.receipts(digests)
+        return await self._on_one(lambda session: session.receipts(digests))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
-        """A transaction: committed when the block ends, rolled back when it raises."""
+        """A transaction: committed when the block ends, rolled back when it raises.
+
+        `RolledBack` if the database was away before the commit: nothing was done, the same may succeed.
+        """
         async with self._session() as session, session.transaction():
-            yield session
+            try:
+                yield session
+            except DRIVER_ERRORS as error:
+                found = translated(error)
+                if isinstance(found, Unavailable) and not isinstance(found, RolledBack):
+                    raise RolledBack(found.issues) from error
+                raise
 
 
 class _Session:
     """A session on a connection that is lent out for the time of the block."""
 
-    __slots__ = ("_announce", "_confirm", "_lent", "_observe", "_session", "_signer")
+    __slots__ = ("_announce", "_confirm", "_lent", "_observe", "_on_cluster", "_session", "_signer")
 
     def __init__(
-        self, lent: Lent, observe: Observe, signer: CursorSigner, announce: Written | None, confirm: Confirm | None
+        self,
+        lent: Lent,
+        observe: Observe,
+        signer: CursorSigner,
+        announce: Written | None,
+        confirm: Confirm | None,
+        on_cluster: bool,
     ):
+        self._on_cluster = on_cluster
         self._confirm = confirm
         self._lent = lent
         self._observe = observe
@@ -201,7 +235,7 @@ class _Session:
 
     async def __aenter__(self) -> PostgresSession:
         statements = Statements(await self._lent.__aenter__(), self._observe)
-        self._session = PostgresSession(statements, self._signer, self._confirm)
+        self._session = PostgresSession(statements, self._signer, self._confirm, on_cluster=self._on_cluster)
         return self._session
 
     async def __aexit__(self, *error: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.search.query.tree import NOTHING
 from fhirserver.search.request import Sort
 from fhirserver.storage.compile.conditions import condition
 from fhirserver.storage.compile.sql import Arguments
@@ -26,13 +27,15 @@ class Key:
     nullable: bool
 
 
-def keys_of(sort: Sequence[Sort], arguments: Arguments, *, by_keys_first: bool, of_one_type: bool) -> list[Key]:
+def keys_of(
+    sort: Sequence[Sort], arguments: Arguments, *, by_keys_first: bool, of_one_type: bool, on_cluster: bool
+) -> list[Key]:
     """The keys of an order; newest ids first if nothing else is asked, type by type if there are several.
 
     `by_keys_first` disguises the columns, so that the planner fetches what matches and sorts that, instead of walking
-    an index in the wanted order in the hope of meeting matches soon.
+    an index in the wanted order in the hope of meeting matches soon. `on_cluster`: Citus has to be able to do it.
     """
-    keys = [_key(item, arguments) for item in sort]
+    keys = [_key(item, arguments, on_cluster) for item in sort]
     last = keys[0].descending if keys else True
     if not of_one_type:
         keys.append(Key("resource_type", "text", last, False))
@@ -82,7 +85,7 @@ def _past(key: Key, value: str | None, backwards: bool) -> str:
     return f"({past} OR {key.expression} IS NULL)" if key.nullable and not backwards else past
 
 
-def _key(sort: Sort, arguments: Arguments) -> Key:
+def _key(sort: Sort, arguments: Arguments, on_cluster: bool) -> Key:
     down = sort.descending
     pick = "max" if down else "min"
     if sort.by == "id":
@@ -103,7 +106,7 @@ def _key(sort: Sort, arguments: Arguments) -> Key:
         )
         return Key(expression, "float8", down, True)
     if sort.by == "linked":
-        return _linked(sort, arguments, "resource", 1)
+        return _linked(sort, arguments, on_cluster, "resource", 1)
     # Without [*] an array at the end of a path would be one value.
     paths = arguments.add([f"{path}[*]" for path in sort.json_paths], "text[]")
     expression = (
@@ -113,13 +116,18 @@ def _key(sort: Sort, arguments: Arguments) -> Key:
     return Key(expression, "text", down, True)
 
 
-def _linked(sort: Sort, arguments: Arguments, source: str, depth: int) -> Key:
+def _linked(sort: Sort, arguments: Arguments, on_cluster: bool, source: str, depth: int) -> Key:
     """The key of what the references of `source` lead to. Names in it that say no table mean the innermost one."""
     found: list[str] = []
     type_name = "text"
     for link, inner in sort.links:
+        if link.within == NOTHING:
+            continue
         alias = f"t{depth}"
-        key = _linked(inner, arguments, alias, depth + 1) if inner.by == "linked" else _key(inner, arguments)
+        if inner.by == "linked":
+            key = _linked(inner, arguments, on_cluster, alias, depth + 1)
+        else:
+            key = _key(inner, arguments, on_cluster)
         if found and key.type_name != type_name:
             raise InvalidRequest(
                 f"_sort: what '{sort.parameter}' leads to has no common order; name the type: reference:Type.parameter",
@@ -127,15 +135,26 @@ def _linked(sort: Sort, arguments: Arguments, source: str, depth: int) -> Key:
                 expression="_sort",
             )
         type_name = key.type_name
-        near = f" AND {alias}.bucket = {source}.bucket" if link.is_near else ""
-        if link.within is not None:
-            near += f" AND {condition(link.within, arguments)}"
-        found.append(
-            f"(SELECT {'max' if sort.descending else 'min'}(v) FROM (SELECT {key.expression} AS v"
-            f" FROM resource AS {alias} WHERE {alias}.resource_type = {arguments.add(link.resource_type, 'text')}"
-            f" AND {alias}.content IS NOT NULL{near} AND {alias}.self_key = ANY (ARRAY(SELECT r.t"
-            f" FROM unnest({source}.ref_key, {source}.ref_target) AS r(k, t)"
-            f" WHERE r.k = {arguments.add(link.reference, 'bigint')}))) AS linked)"
+        pick = "max" if sort.descending else "min"
+        conditions = (
+            f"{alias}.resource_type = {arguments.add(link.resource_type, 'text')} AND {alias}.content IS NOT NULL"
         )
-    expression = found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
-    return Key(expression, type_name, sort.descending, True)
+        if link.within is not None:
+            conditions += f" AND {condition(link.within, arguments)}"
+        reference = arguments.add(link.reference, "bigint")
+        if on_cluster and not link.is_near:
+            # What is on other shards can't be looked up row by row: it is gathered first, and then compared.
+            found.append(
+                f"(WITH linked AS (SELECT {alias}.self_key AS s, {key.expression} AS v FROM resource AS {alias}"
+                f" WHERE {conditions}) SELECT {pick}(linked.v) FROM linked"
+                f" WHERE ({reference} # linked.s) = ANY ({source}.keys))"
+            )
+            continue
+        near = f" AND {alias}.bucket = {source}.bucket" if link.is_near else ""
+        found.append(
+            f"(SELECT {pick}(v) FROM (SELECT {key.expression} AS v FROM resource AS {alias} WHERE {conditions}{near}"
+            f" AND {alias}.self_key = ANY (ARRAY(SELECT r.t"
+            f" FROM unnest({source}.ref_key, {source}.ref_target) AS r(k, t) WHERE r.k = {reference}))) AS linked)"
+        )
+    expression = found[0] if len(found) == 1 else f"coalesce(NULL::{type_name}, {', '.join(found)})"
+    return Key(expression if found else "NULL::text", type_name, sort.descending, True)

@@ -40,10 +40,12 @@ class _Page:
     count: int
 
 
-async def search(statements: Statements, request: SearchRequest, signer: CursorSigner) -> SearchPage:
+async def search(
+    statements: Statements, request: SearchRequest, signer: CursorSigner, *, on_cluster: bool
+) -> SearchPage:
     """One page. The cursor of a request goes on where its page ended; it is good for the same search only."""
     _require_restricted(request)
-    asked = _page(request, signer)
+    asked = _page(request, signer, on_cluster)
     rows = await statements.rows(asked.statement, *asked.arguments)
     page = list(rows[: asked.count])
     more = len(rows) > asked.count
@@ -68,7 +70,7 @@ async def search(statements: Statements, request: SearchRequest, signer: CursorS
     )
 
 
-def _page(request: SearchRequest, signer: CursorSigner) -> _Page:
+def _page(request: SearchRequest, signer: CursorSigner, on_cluster: bool) -> _Page:
     position: list[Any] | None = None
     backwards, start, count = False, 0, request.count or 0
     if request.cursor is not None:
@@ -78,7 +80,11 @@ def _page(request: SearchRequest, signer: CursorSigner) -> _Page:
     arguments = Arguments()
     conditions = where(request, arguments)
     keys = keys_of(
-        request.sort, arguments, by_keys_first=is_selective(request.tree), of_one_type=bool(request.resource_type)
+        request.sort,
+        arguments,
+        by_keys_first=is_selective(request.tree),
+        of_one_type=bool(request.resource_type),
+        on_cluster=on_cluster,
     )
     if position is not None:
         conditions += f" AND {beyond(keys, position, arguments, backwards=backwards)}"
@@ -90,9 +96,11 @@ def _page(request: SearchRequest, signer: CursorSigner) -> _Page:
     return _Page(Statement("search", sql), arguments.values, keys, position, backwards, start, count)
 
 
-async def explain(statements: Statements, request: SearchRequest, signer: CursorSigner) -> Explanation:
+async def explain(
+    statements: Statements, request: SearchRequest, signer: CursorSigner, *, on_cluster: bool
+) -> Explanation:
     """How the statement of a page is carried out, as it is carried out."""
-    asked = _page(request, signer)
+    asked = _page(request, signer, on_cluster)
     row = await statements.row(
         Statement("explain", f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {asked.statement.sql}"), *asked.arguments
     )
