@@ -97,7 +97,7 @@ class Process:
         server = Server(
             definitions=self.definitions,
             validator=Validator(self.definitions, built_in),
-            extractor=Extractor(self.definitions, self.zone),
+            extractor=Extractor(self.definitions, self.zone, with_referrers=settings.validation.referential_integrity),
             store=self._store,
             terminology=self._terminology,
             clock=clock,
@@ -110,7 +110,11 @@ class Process:
                 max_nesting=settings.limits.nesting,
                 max_includes=settings.search.max_includes,
             ),
-            validation=Validation(settings.validation.mode, settings.validation.may_be_lowered),
+            validation=Validation(
+                settings.validation.mode,
+                settings.validation.may_be_lowered,
+                settings.validation.referential_integrity,
+            ),
             index=self.index,
             jobs=self.jobs,
         )

@@ -159,10 +159,14 @@ class SearchSettings(_Group):
 
 
 class ValidationSettings(_Group):
-    """How writes are checked: `strict`, `structure` or `off`; `may_be_lowered`: requests may ask for less."""
+    """How writes are checked: `strict`, `structure` or `off`; `may_be_lowered`: requests may ask for less.
+
+    `referential_integrity`: references have to lead to something, and what they lead to can't be deleted.
+    """
 
     mode: Annotated[Literal["strict", "structure", "off"], BeforeValidator(str.lower)] = "strict"
     may_be_lowered: bool = False
+    referential_integrity: bool = False
 
 
 class LimitSettings(_Group):

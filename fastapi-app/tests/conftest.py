@@ -136,6 +136,11 @@ def built_in() -> BuiltIn:
     return BuiltIn.load()
 
 
+@pytest.fixture(scope="session")
+def validator(definitions: Definitions, built_in: BuiltIn) -> Validator:
+    return Validator(definitions, built_in)
+
+
 @pytest.fixture
 def sources(pool: Pool, statements: Statements, built_in: BuiltIn) -> Sources:
     """On a clock that stands still: what was asked for is asked for again only after a write."""
@@ -150,11 +155,11 @@ async def store(pool: Pool, statements: Statements, sources: Sources) -> Postgre
 
 
 @pytest.fixture
-def server(definitions: Definitions, store: PostgresStore, sources: Sources) -> Server:
+def server(definitions: Definitions, validator: Validator, store: PostgresStore, sources: Sources) -> Server:
     """The server as it is in production, on the test's database."""
     return Server(
         definitions=definitions,
-        validator=Validator(definitions),
+        validator=validator,
         extractor=Extractor(definitions, UTC),
         store=store,
         terminology=KnownTerminology(sources, clock),

@@ -27,6 +27,7 @@ from fhirserver.fhir.outcomes import (
 )
 from fhirserver.interactions.conditional import require_free
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.integrity import write
 from fhirserver.interactions.permission import read_many, require, require_deletable
 from fhirserver.interactions.preconditions import require_match, require_none_match
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
@@ -134,7 +135,8 @@ async def _carry_out(
         except FhirError as error:
             raise type(error)(at_entry(error, entry)) from error
     if changes:
-        await server.store.write(list(changes.values()))
+        entries = {address: index for index, address in plan.addresses.items()}
+        await write(server, call, list(changes.values()), lambda address: f"Bundle.entry[{entries[address]}]")
     for entry in requests:
         if not entry.writes:
             try:

@@ -24,11 +24,12 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 class Validation:
     """How writes are checked: `strict` against all rules of R4, `structure` alone, or `off`.
 
-    `may_be_lowered`: a request may ask for less than `mode`.
+    `may_be_lowered`: a request may ask for less than `mode`. `integrity`: what is referred to has to be there.
     """
 
     mode: Mode = "strict"
     may_be_lowered: bool = False
+    integrity: bool = False
 
 
 @dataclass(frozen=True, slots=True)

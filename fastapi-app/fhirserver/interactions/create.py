@@ -6,6 +6,7 @@ from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.placement import patient_of
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.criteria import locked_match
+from fhirserver.interactions.integrity import write
 from fhirserver.interactions.permission import require
 from fhirserver.interactions.validation import check
 from fhirserver.interactions.versions import Written, next_version, require_type
@@ -39,7 +40,7 @@ async def insert(server: Server, call: Call, resource_type: str, resource: dict[
     """Store a checked resource under a new id, whose bucket is its patient's."""
     id = assign_id(server, call, resource_type, resource)
     change = next_version(server, call, "create", resource_type, id, resource, None)
-    await server.store.write([change])
+    await write(server, call, [change])
     return Written(change.version, created=True)
 
 

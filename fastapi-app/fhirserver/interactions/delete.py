@@ -2,6 +2,7 @@
 
 from fhirserver.fhir.outcomes import Conflict
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.integrity import write
 from fhirserver.interactions.permission import read_current, require_deletable
 from fhirserver.interactions.preconditions import require_match
 from fhirserver.interactions.store import StoredResource, WriteConflict
@@ -15,6 +16,8 @@ async def delete(
 ) -> StoredResource | None:
     """Delete the resource: the deletion is a version of its own. None if there was nothing (left) to delete.
 
+    Raises `Conflict` for what others refer to, if the server keeps referential integrity.
+
     A call that may not delete everything gets `NotFound` for what is not there or may not be seen, and `Forbidden`.
     """
     require_type(server, resource_type)
@@ -27,7 +30,7 @@ async def delete(
             return current
         change = deletion(server, call, current)
         try:
-            await server.store.write([change])
+            await write(server, call, [change])
         except WriteConflict:
             continue
         return change.version

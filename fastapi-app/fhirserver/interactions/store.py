@@ -160,8 +160,11 @@ class Session(Protocol):
         """One page of versions."""
         ...
 
-    async def lock(self, criteria: Sequence[str]) -> None:
-        """Wait for, and hold until the end of the transaction, these criteria of conditional interactions."""
+    async def lock(self, criteria: Sequence[str], shared: Sequence[str] = ()) -> None:
+        """Wait for, and hold until the end of the transaction, these criteria of conditional interactions.
+
+        Those that are `shared` can be held by many at once, but not while they are held alone.
+        """
         ...
 
     async def receipt(self, digest: bytes) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 from fhirserver.fhir.outcomes import Conflict, InvalidRequest
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.integrity import write
 from fhirserver.interactions.permission import read_current, require
 from fhirserver.interactions.preconditions import require_match, require_none_match
 from fhirserver.interactions.store import WriteConflict
@@ -39,7 +40,7 @@ async def update(
         require_match(if_match, current)
         require_none_match(if_none_match, current)
         try:
-            await server.store.write([change])
+            await write(server, call, [change])
         except WriteConflict:
             continue
         return Written(change.version, created=current is None or current.deleted)

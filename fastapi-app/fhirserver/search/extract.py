@@ -15,6 +15,7 @@ from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.fhirpath import FhirPathError
 from fhirserver.fhir.fhirpath.paths import Branch, compile_paths
+from fhirserver.fhir.literal_references import literal_references
 from fhirserver.search.entry import EntryBuilder, IndexEntry
 from fhirserver.search.keys import ParameterKeys, self_key
 from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, indexed
@@ -29,6 +30,7 @@ from fhirserver.search.words import WordCollector
 
 __all__ = ["Extractor", "IndexEntry"]
 
+_ANY_REFERENCE = ParameterKeys("Resource", "any reference").reference
 _FAR_AWAY = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _LONG_AGO = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 
@@ -49,18 +51,22 @@ class _Rules:
 
 
 class Extractor:
-    """Makes index entries. `zone` is that of dates and times without one; `index_version` stands in the entries."""
+    """Makes index entries. `zone` is that of dates and times without one; `index_version` stands in the entries.
 
-    def __init__(self, definitions: Definitions, zone: tzinfo, index_version: int = 0):
+    `with_referrers`: by them it can be found what refers to a resource in any way, parameter or not.
+    """
+
+    def __init__(self, definitions: Definitions, zone: tzinfo, index_version: int = 0, *, with_referrers: bool = False):
         self._definitions = definitions
         self._zone = zone
         self.index_version = index_version
+        self._with_referrers = with_referrers
         self._rules: dict[tuple[str, str], _Rules] = {}
         self._words = WordCollector(definitions)
 
     def following(self, definitions: Definitions, index_version: int) -> "Extractor":
         """One by other definitions. What was compiled for types whose parameters are the same is kept."""
-        made = Extractor(definitions, self._zone, index_version)
+        made = Extractor(definitions, self._zone, index_version, with_referrers=self._with_referrers)
         made._words = self._words
         made._rules = {
             key: rules
@@ -74,6 +80,9 @@ class Extractor:
         entry = EntryBuilder(base_url, resource)
         rules = self._index(resource, resource_type, "", entry)
         self._index_contained(resource.get("contained", ()), entry)
+        if self._with_referrers:
+            for target, _ in self.local_references(resource, base_url):
+                entry.keys.add(_ANY_REFERENCE ^ self_key(*target))
         finished = self._finish(entry, rules, resource, resource_type)
         finished.narrative, finished.words = self._words.collect(resource, resource_type)
         finished.index_version = self.index_version
@@ -109,6 +118,21 @@ class Extractor:
             if number < MOST_PLACES and self._definitions.is_resource_type(resource_type):
                 self._index(resource, resource_type, place_of(number), entry)
                 entry.keys.add(contained_key(resource_type, number))
+
+    def local_references(self, resource: dict[str, Any], base_url: str) -> Iterator[tuple[tuple[str, str], str]]:
+        """The (type, id) of this server that a resource refers to in any way, each with its place."""
+        for text, place in literal_references(resource, self._definitions):
+            for target in local_targets(text, base_url):
+                yield target, place
+
+    def referrers(self, resource_type: str, id: str) -> SearchRequest:
+        """The search for all that refers to a resource in any way, where the entries are made `with_referrers`.
+
+        It is restricted to nothing: that something is referred to does not depend on who asks.
+        """
+        label = f"referrers of {resource_type}/{id}"
+        tree = KeyMatch(label, (_ANY_REFERENCE ^ self_key(resource_type, id),), True)
+        return SearchRequest("", tree, restricted=True)
 
     def references(
         self, resource: dict[str, Any], resource_type: str, code: str, base_url: str

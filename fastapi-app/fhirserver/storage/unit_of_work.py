@@ -89,8 +89,8 @@ class PostgresSession:
     async def history(self, request: HistoryRequest) -> HistoryPage:
         return await history.history(self._statements, request, self._signer)
 
-    async def lock(self, criteria: Sequence[str]) -> None:
-        await locks.lock(self._statements, criteria)
+    async def lock(self, criteria: Sequence[str], shared: Sequence[str] = ()) -> None:
+        await locks.lock(self._statements, criteria, shared)
 
     async def receipt(self, digest: bytes) -> bool:
         return await receipts.note(self._statements, digest)
@@ -187,7 +187,7 @@ class PostgresStore:
     async def history(self, request: HistoryRequest) -> HistoryPage:
         return await self._on_one(lambda session: session.history(request))
 
-    async def lock(self, criteria: Sequence[str]) -> None:
+    async def lock(self, criteria: Sequence[str], shared: Sequence[str] = ()) -> None:
         raise RuntimeError("a lock is held until the end of a transaction: open one")
 
     async def receipt(self, digest: bytes) -> bool:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.fhir.validation.report import Context
 from fhirserver.fhir.validation.validator import Validator
@@ -69,11 +68,6 @@ WRONG = {
     "StructureDefinition-FiveWs.json": ("StructureDefinition", NO_BASE_DEFINITION),
     "StructureDefinition-Request.json": ("StructureDefinition", NO_BASE_DEFINITION),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def validator(definitions: Definitions) -> Validator:
-    return Validator(definitions)
 
 
 @pytest.mark.parametrize(("kind", "count"), [("instance", 713), ("core-definition", 4578), ("definition-bundle", 14)])

@@ -4,10 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.operations import OperationDefinition, OperationParameter
 from fhirserver.fhir.outcomes import InvalidRequest, InvalidResource
-from fhirserver.fhir.validation.validator import Validator
 from fhirserver.operations.invocation import Arguments, arguments_of
 
 OPERATION = OperationDefinition(
@@ -29,11 +27,6 @@ OPERATION = OperationDefinition(
         OperationParameter("pair", None, max=None, parts=(OperationParameter("left", "code", min=1),)),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def validator(definitions: Definitions) -> Validator:
-    return Validator(definitions)
 
 
 @pytest.fixture

@@ -13,11 +13,6 @@ from fhirserver.fhir.validation.validator import Validator
 CONDITION = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 
 
-@pytest.fixture(scope="module")
-def validator(definitions: Definitions) -> Validator:
-    return Validator(definitions)
-
-
 def observation(**elements: Any) -> dict[str, Any]:
     return {"resourceType": "Observation", "status": "final", "code": coded("x"), **elements}
 

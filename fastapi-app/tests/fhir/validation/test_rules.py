@@ -5,17 +5,11 @@ from typing import Any
 
 import pytest
 
-from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.validation.report import Context
 from fhirserver.fhir.validation.validator import Validator
 
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 ALLERGY = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
-
-
-@pytest.fixture(scope="module")
-def validator(definitions: Definitions) -> Validator:
-    return Validator(definitions)
 
 
 def patient(**elements: Any) -> dict[str, Any]:

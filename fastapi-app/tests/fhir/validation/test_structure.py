@@ -3,18 +3,12 @@ from typing import Any
 
 import pytest
 
-from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import Issue
 from fhirserver.fhir.resource_json import parse
 from fhirserver.fhir.validation.validator import Validator
 
 OBSERVATION = '{"resourceType":"Observation","status":"final","code":{"text":"x"}'
 PATIENT = '{"resourceType":"Patient"'
-
-
-@pytest.fixture(scope="module")
-def validator(definitions: Definitions) -> Validator:
-    return Validator(definitions)
 
 
 def found(issues: list[Issue]) -> list[tuple[str, str]]:
