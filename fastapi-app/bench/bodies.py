@@ -106,6 +106,7 @@ def body(resource_type: str, number: int, ids: Mapping[str, str]) -> bytes:
             "status": "active",
             "type": {"coding": [{"system": "http://example.org/type", "code": "institutional"}]},
             "use": "claim",
+            "referral": {"reference": "#referral"},
             "patient": reference("Patient"),
             "created": day,
             "insurer": {"display": "payer"},
