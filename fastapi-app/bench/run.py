@@ -156,7 +156,7 @@ async def _insert_loop(dsn: str, seconds: float, clients: int) -> float:
         id = f"bench-{number}-{time.time_ns()}"
         now = datetime.now(UTC)
         row = (home_bucket(id), "Basic", id, 1, now, False, None, content.decode())
-        index = (keys[number % 64], [1], [2.0], [3.0], [4], [5], 6, "", now)
+        index = (keys[number % 64], [1], [2.0], [3.0], [4], [5], 6, "", "", "", now, 0)
         async with pool.acquire() as connection:
             await connection.execute(INSERT.sql, *row, *index)
 
