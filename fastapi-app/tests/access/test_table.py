@@ -124,7 +124,7 @@ class World:
 
 
 def _bodies(tag: str) -> dict[str, dict[str, Any]]:
-    def made(resource_type: str, name: str, **elements: Any) -> dict[str, Any]:
+    def made(resource_type: str, name: str, /, **elements: Any) -> dict[str, Any]:
         return {
             "resourceType": resource_type,
             "id": f"{name}-{tag}",
@@ -153,7 +153,7 @@ def _bodies(tag: str) -> dict[str, dict[str, Any]]:
         made("Appointment", "appA", status="proposed", participant=[{"status": "accepted", "actor": to("patA")}]),
         made("Device", "devA", patient=to("patA")),
         made("Practitioner", "pract"),
-        made("Organization", "org", active=True),
+        made("Organization", "org", active=True, name="Hospital"),
     ]
     cleaned = [{name: value for name, value in body.items() if value is not None} for body in listed]
     return {body["id"].partition("-")[0]: body for body in cleaned}

@@ -46,7 +46,13 @@ async def test_every_element_comes_back_in_its_order(create):
         "id": "x",
         "birthDate": "1970-01-01",
         "_birthDate": {"extension": [{"url": "http://x", "valueDateTime": "1970-01-01T10:00:00+01:00"}]},
-        "name": [{"given": ["A", None], "_given": [None, {"id": "b"}], "family": "Müller 🎉"}],
+        "name": [
+            {
+                "given": ["A", None],
+                "_given": [None, {"id": "b", "extension": [{"url": "http://x", "valueCode": "y"}]}],
+                "family": "Müller 🎉",
+            }
+        ],
         "active": False,
     }
     answer = await create(body)

@@ -24,7 +24,7 @@ async def stored(store_all, tag):
             "resource": ["Patient"],
             "extension": [{"url": EXPRESSION, "valueExpression": expression}],
             "parameter": [
-                {"name": "born", "use": "in", "min": 1, "max": "1", "type": "date", "searchType": "date"},
+                {"name": "born", "use": "in", "min": 1, "max": "1", "type": "date"},
                 {"name": "name", "use": "in", "min": 0, "max": "1", "type": "string", "searchType": "string"},
             ],
         }

@@ -248,6 +248,7 @@ class Queries:
                 name = draw(
                     st.sampled_from(
                         ["_include"] * (link.source in reached) + ["_revinclude"] * (link.target in reached)
+                        or ["_include"]
                     )
                 )
                 reached |= {link.source, link.target}
