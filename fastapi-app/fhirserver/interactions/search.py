@@ -9,6 +9,7 @@ from fhirserver.fhir.outcomes import InvalidRequest, Issue, NotFound, operation_
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.fhir.shaping import selected, summarised, text_only, without_text
 from fhirserver.interactions.compartments import routed
+from fhirserver.interactions.contained import contained_matches
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.explain import explanation
 from fhirserver.interactions.includes import included
@@ -63,13 +64,14 @@ async def search(
         outcome += await explanation(server, request)
     if request.count == 0 or request.summary == "count":
         counted = await server.store.count(request, estimate=request.total == "estimate")
-        return _bundle(call, request, (), (), outcome, counted, None, None)
+        return _bundle(server, call, request, (), (), outcome, counted, None, None)
     page = await server.store.search(request)
     total = await _total(server, request, len(page.matches), page.next is not None)
     if request.summary == "text" and (request.includes or request.revincludes):
         raise InvalidRequest("_include and _revinclude do not go with _summary=text", expression="_summary")
     others = await included(server, call, request, page.matches)
     return _bundle(
+        server,
         call,
         request,
         [_shaped(server, request, version, request.elements) for version in page.matches],
@@ -113,6 +115,7 @@ async def _total(server: Server, request: SearchRequest, found: int, more: bool)
 
 
 def _bundle(
+    server: Server,
     call: Call,
     request: SearchRequest,
     matches: Iterable[StoredResource],
@@ -127,7 +130,7 @@ def _bundle(
         links.append(("previous", _link(call, request, previous_page)))
     if next_page is not None:
         links.append(("next", _link(call, request, next_page)))
-    entries = [_entry(call, version, "match") for version in matches]
+    entries = [entry for version in matches for entry in _matches(server, call, request, version)]
     entries += [_entry(call, version, "include") for version in others]
     if outcome:
         entries.append(BundleEntry(None, serialize(operation_outcome(outcome)), {"search": {"mode": "outcome"}}))
@@ -138,6 +141,15 @@ def _link(call: Call, request: SearchRequest, cursor: str | None) -> str:
     params = [*request.applied, *([("_cursor", cursor)] if cursor is not None else [])]
     address = f"{call.base_url}/{request.path}".rstrip("/")
     return f"{address}?{urlencode(params, safe=':,|/$')}" if params else address
+
+
+def _matches(server: Server, call: Call, request: SearchRequest, version: StoredResource) -> Sequence[BundleEntry]:
+    """The entries for a match: it or, where that is asked for, what matches in it."""
+    if request.contained is not None:
+        found = list(contained_matches(server, call, request.contained, version))
+        if found:
+            return found
+    return [_entry(call, version, "match")]
 
 
 def _entry(call: Call, version: StoredResource, mode: str) -> BundleEntry:

@@ -54,11 +54,19 @@ class Include:
 
 
 @dataclass(frozen=True, slots=True)
+class Contained:
+    """Contained resources of a type; the tree is about them, each at its place."""
+
+    resource_type: str
+    tree: Node
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """What is searched for: resources of a type or, if `resource_type` is empty, of `types` (all types if none).
 
     `path` is the address of the search below the base. `count` is the size of a page, None until `bounded`.
-    `contained` is the type of contained resources that are to be given instead of what they are contained in.
+    `contained` tells which contained resources are to be given instead of what they are contained in.
     `applied` are the parameters for the self link, `ignored` the warnings about those that were left out. `buckets`
     are where all matches live, None if that isn't known.
     `restricted` says that `search/rewrite/restrict.py` has narrowed it to what may be seen: the store refuses others.
@@ -78,7 +86,7 @@ class SearchRequest:
     cursor: str | None = None
     max_results: int | None = None
     explain: bool = False
-    contained: str | None = None
+    contained: Contained | None = None
     buckets: frozenset[int] | None = None
     applied: tuple[tuple[str, str], ...] = field(default=())
     ignored: Sequence[Issue] = ()

@@ -39,9 +39,13 @@ class WordCollector:
         plan = self._plans.get(type_name) or self._plan(type_name)
         for name, item in value.items():
             how = plan.get(name)
-            if how is not None:
-                for one in item if type(item) is list else (item,):
-                    self._value(one, how[0], how[1], found)
+            if how is None:
+                continue
+            if type(item) is str and how[0] == "text":
+                found[1].extend(words_of(item))
+                continue
+            for one in item if type(item) is list else (item,):
+                self._value(one, how[0], how[1], found)
 
     def _value(self, value: Any, kind: Kind, type_name: str, found: tuple[list[str], list[str]]) -> None:
         if type(value) is str:

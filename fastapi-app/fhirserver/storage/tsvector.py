@@ -4,12 +4,14 @@ https://www.postgresql.org/docs/current/datatype-textsearch.html#DATATYPE-TSVECT
 """
 
 from collections.abc import Sequence
-from struct import pack
+from struct import Struct, pack
 
 _LAST_POSITION = 16_383
 _MOST_POSITIONS = 255
 _NARRATIVE = 3 << 14  # weight A
 _LIMIT = 1 << 20
+_FEW = 16
+_formats = [Struct(f">xH{count}H") for count in range(_FEW)]
 
 
 def encode_words(value: Sequence[Sequence[str]]) -> bytes:
@@ -23,14 +25,16 @@ def encode_words(value: Sequence[Sequence[str]]) -> bytes:
         at += 2  # no phrase goes across
         for word in words:
             at += 1
-            found = positions.setdefault(word, [])
-            place = weight | min(at, _LAST_POSITION)
-            if len(found) < _MOST_POSITIONS and (not found or found[-1] & _LAST_POSITION != _LAST_POSITION):
-                found.append(place)
+            found = positions.get(word)
+            if found is None:
+                positions[word] = [weight | min(at, _LAST_POSITION)]
+            elif len(found) < _MOST_POSITIONS and at <= _LAST_POSITION:
+                found.append(weight | at)
     parts, size = [], 0
-    for word in sorted(positions, key=str.encode):
-        places = sorted(positions[word], key=lambda place: place & _LAST_POSITION)
-        part = word.encode() + pack(f">xH{len(places)}H", len(places), *places)
+    for word in sorted(positions):  # code points sort as UTF-8 does
+        places = positions[word]
+        count = len(places)
+        part = word.encode() + (_formats[count] if count < _FEW else Struct(f">xH{count}H")).pack(count, *places)
         size += len(part)
         if size > _LIMIT - 64:
             break

@@ -60,6 +60,27 @@ async def test_what_is_found(client, stored, tag, search, expected):
     assert sorted(ids(answer.json())) == sorted(stored[name] for name in expected.split())
 
 
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("Medication?code={tag}y&_contained=true&_containedType=contained", "both#b other#a"),
+        ("Medication?code={tag}y&status=inactive&_contained=true&_containedType=contained", "both#b"),
+        ("Medication?code={tag}x&_contained=both&_containedType=contained", "both#a itself"),
+        ("Medication?code={tag}y&_contained=true&_containedType=container", "both other"),
+    ],
+)
+async def test_what_is_given(client, stored, tag, search, expected):
+    page = (await client.get(search.format(tag=tag))).json()
+    names = {id: name for name, id in stored.items()}
+    given = sorted(
+        names[url.rpartition("/")[2].partition("#")[0]] + "#".join(["", *url.split("#")[1:]])
+        for url in (entry["fullUrl"] for entry in page["entry"])
+    )
+    assert given == expected.split()
+    for entry in page["entry"]:
+        assert (entry["resource"]["resourceType"] == "Medication") == ("container" not in search)
+
+
 async def test_pages_and_order(client, stored, tag):
     page = (await client.get(f"Medication?code={tag}y&_contained=true&_count=1&_sort=-_lastUpdated")).json()
     assert ids(page) == [stored["other"]]
@@ -76,6 +97,7 @@ async def test_pages_and_order(client, stored, tag):
         ("Medication?_contained=true&_id=a", "no identity"),
         ("Patient?_contained=true&_has:Observation:subject:code=x", "no identity"),
         ("Medication?_contained=true&_sort=code", "_lastUpdated"),
+        ("PractitionerRole?_contained=true&_containedType=contained&organization.name=x", "itself only"),
     ],
 )
 async def test_what_makes_no_sense(client, search, told):

@@ -96,7 +96,8 @@ def _of_exactly(selected: Selection, type_name: str, system: TypeSystem) -> Many
             return lambda item, env: [json_value(value) for value in many(item, env)]
 
         def values(item: Any, env: Environment) -> list[Any]:
-            return [value for value in map(raw, many(item, env)) if value is not None]
+            found = many(item, env)
+            return [value for value in map(raw, found) if value is not None] if found else found
 
         return values
     if type_name == "Resource":

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest, Issue
+from fhirserver.search.evaluate import is_evaluable
 from fhirserver.search.query.chains import LeadsElsewhere, is_linked, read_any
 from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
 from fhirserver.search.query.contained import contained_options, contained_tree, is_contained_option
@@ -16,7 +17,7 @@ from fhirserver.search.query.results import ResultParameters
 from fhirserver.search.query.routing import buckets_of
 from fhirserver.search.query.scope import membership, types_searched
 from fhirserver.search.query.tree import NOTHING, Node, TypeMatch, conjunction, disjunction
-from fhirserver.search.request import SearchRequest
+from fhirserver.search.request import Contained, SearchRequest
 from fhirserver.search.rewrite.types import over_types
 from fhirserver.search.types.clause import Clause
 
@@ -126,7 +127,13 @@ def _contained(
     for name, value in rest:
         results.take(name, value)
     criteria = [item for item in plain.applied if not results.take(*item)]
-    tree = contained_tree(criteria, resource_type, context)
+    tree = contained_part = contained_tree(criteria, resource_type, context)
+    if is_type and not is_evaluable(tree):
+        raise InvalidRequest(
+            "_containedType=contained goes with criteria on the contained resource itself only",
+            code="not-supported",
+            expression="_containedType",
+        )
     if both:
         tree = disjunction((conjunction((TypeMatch((resource_type,)), plain.tree)), tree))
     return replace(
@@ -135,7 +142,7 @@ def _contained(
         resource_type="",
         tree=tree,
         buckets=None,
-        contained=resource_type if is_type else None,
+        contained=Contained(resource_type, contained_part) if is_type else None,
         applied=(*plain.applied, *((name, value) for name, value in rest if name == "_sort"), *options),
     )
 
