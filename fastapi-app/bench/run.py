@@ -239,7 +239,7 @@ def _load(folders: list[str], dsn: str) -> None:
 
 async def _copy_loop(dsn: str) -> float:
     """Rows a second: what is stored copied into a second table with the same indexes, by two connections at once."""
-    async with asyncpg.create_pool(dsn, min_size=2, max_size=2) as pool:
+    async with asyncpg.create_pool(dsn, min_size=2, max_size=2, init=_words_as_bytes) as pool:
         await pool.execute("CREATE TABLE bench_copy (LIKE resource INCLUDING ALL)")
         try:
             rows = [tuple(row) for row in await pool.fetch(f"SELECT {', '.join(COLUMNS)} FROM resource")]
@@ -255,6 +255,12 @@ async def _copy_loop(dsn: str) -> float:
             return len(rows) / (time.perf_counter() - start)
         finally:
             await pool.execute("DROP TABLE bench_copy")
+
+
+async def _words_as_bytes(connection: "asyncpg.Connection") -> None:
+    await connection.set_type_codec(
+        "tsvector", schema="pg_catalog", format="binary", encoder=lambda value: value, decoder=lambda value: value
+    )
 
 
 async def _measure(arguments: argparse.Namespace, dsn: str) -> None:
