@@ -11,7 +11,7 @@ from typing import Any
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.operations import OperationDefinition
-from fhirserver.fhir.outcomes import NotFound, UnsupportedOperation
+from fhirserver.fhir.outcomes import Forbidden, NotFound, UnsupportedOperation
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.versions import require_id, require_type
 from fhirserver.operations import meta, reindex, validate, versions
@@ -28,22 +28,24 @@ does is `Accepted`."""
 class Operation:
     """An operation. `levels` are those of its definition that work here; empty: all of them.
 
-    `changes`: it changes something, though R4's definition does not say so.
+    `changes`: it changes something, though R4's definition does not say so. `tells_of_type`: what it answers depends on
+    whatever is stored of its type; it is for those who may search all of it.
     """
 
     definition: str | OperationDefinition
     run: Run
     levels: tuple[str, ...] = ()
     changes: bool = False
+    tells_of_type: bool = False
 
 
 OPERATIONS = (
-    Operation("ValueSet-expand", expand.expand),
-    Operation("ValueSet-validate-code", validate_code.in_value_set),
-    Operation("CodeSystem-validate-code", validate_code.in_code_system),
-    Operation("CodeSystem-lookup", lookup.lookup),
-    Operation("CodeSystem-subsumes", subsumes.subsumes),
-    Operation("ConceptMap-translate", translate.translate),
+    Operation("ValueSet-expand", expand.expand, tells_of_type=True),
+    Operation("ValueSet-validate-code", validate_code.in_value_set, tells_of_type=True),
+    Operation("CodeSystem-validate-code", validate_code.in_code_system, tells_of_type=True),
+    Operation("CodeSystem-lookup", lookup.lookup, tells_of_type=True),
+    Operation("CodeSystem-subsumes", subsumes.subsumes, tells_of_type=True),
+    Operation("ConceptMap-translate", translate.translate, tells_of_type=True),
     Operation("CapabilityStatement-versions", versions.versions),
     Operation("Resource-validate", validate.validate),
     Operation("Resource-meta", meta.meta, ("instance",)),
@@ -61,6 +63,7 @@ class Available:
     run: Run
     levels: frozenset[str]
     changes: bool
+    tells_of_type: bool
 
     def is_for(self, resource_type: str) -> bool:
         """Whether it can be called on this type or its instances."""
@@ -80,7 +83,7 @@ def available(definitions: Definitions) -> Mapping[str, Sequence[Available]]:
         levels = {level for level in ("system", "type", "instance") if getattr(definition, level)}
         levels &= set(operation.levels or levels)
         changes = operation.changes or definition.affects_state
-        made = Available(definition, operation.run, frozenset(levels), changes)
+        made = Available(definition, operation.run, frozenset(levels), changes, operation.tells_of_type)
         found.setdefault(definition.code, []).append(made)
     return found
 
@@ -121,5 +124,9 @@ async def invoke(
     operation = find(server.definitions, code, resource_type, level)
     if is_get and operation.changes:
         raise UnsupportedOperation(f"${code} changes something: it has to be called by POST")
+    if operation.tells_of_type and any(
+        call.policy.restriction("search", name) is not None for name in operation.definition.resource_types
+    ):
+        raise Forbidden(f"{call.caller.name} has no permission to search every {resource_type}, as ${code} does")
     arguments = arguments_of(operation.definition, query, body, server.definitions, server.validator)
     return await operation.run(server, call, Invocation(resource_type, id, arguments, text))

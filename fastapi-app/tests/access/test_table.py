@@ -553,3 +553,19 @@ async def test_writing(world: World, who: str, way: Callable[..., Awaitable[None
     async with world.client("admin") as client:
         for name, address in world.address.items():
             assert (await client.get(address)).json()["meta"]["versionId"] == "1", name
+
+
+@pytest.mark.parametrize(
+    ("who", "status"),
+    [
+        ("admin", 200),
+        ("practitioner", 200),
+        ("patient", 403),  # value sets are in nobody's record
+        ("a laboratory's program", 403),  # it has scopes for observations
+    ],
+)
+async def test_codes_are_told_to_who_may_search_what_is_stored_of_them(world: World, who: str, status: int) -> None:
+    async with world.client(who) as client:
+        for asked in ("$expand?", "$validate-code?code=male&"):
+            answer = await client.get(f"ValueSet/{asked}url=http://hl7.org/fhir/ValueSet/administrative-gender")
+            assert answer.status_code == status, answer.text
