@@ -6,12 +6,12 @@ https://hl7.org/fhir/R4/search.html#contained
 from collections.abc import Iterator
 
 from fhirserver.fhir.bundle_json import BundleEntry
+from fhirserver.fhir.contained_resources import numbered
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.store import StoredResource
 from fhirserver.search.evaluate import Candidate, holds
-from fhirserver.search.extract import numbered
-from fhirserver.search.query.contained import MOST_PLACES
+from fhirserver.search.keys import MOST_PLACES
 from fhirserver.search.request import Contained
 
 

@@ -1,10 +1,13 @@
 """The index entry of a resource: everything by which a search can find it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fhirserver.fhir.contained_resources import numbered
+
+_NOTHING: Mapping[Any, tuple[str, int]] = {}
 INDEX_FORMAT = 1
 """Of what the entries are like. It goes up by one when an entry can differ from what it was for the same resource by
 the same definitions: then everything is indexed anew after the upgrade (decisions/0011)."""
@@ -41,14 +44,31 @@ class IndexEntry:
 class EntryBuilder:
     """Collects what the values of a resource contribute. References below `base_url` are to this server.
 
-    `places` counts the values of composites whose parts are told apart by their place.
+    `contained` tells type and place of each contained resource by its id. `places` counts the values of composites
+    whose parts are told apart by their place.
     """
 
-    __slots__ = ("base_url", "keys", "places", "problems", "ranges", "references", "resource", "strings", "texts")
+    __slots__ = (
+        "base_url",
+        "contained",
+        "keys",
+        "places",
+        "problems",
+        "ranges",
+        "references",
+        "resource",
+        "strings",
+        "texts",
+    )
 
     def __init__(self, base_url: str, resource: dict[str, Any]) -> None:
         self.base_url = base_url
         self.resource = resource
+        self.contained: Mapping[Any, tuple[str, int]] = (
+            {item.get("id"): (name, number) for name, number, item in numbered(resource["contained"])}
+            if "contained" in resource
+            else _NOTHING
+        )
         self.keys: set[int] = set()
         self.places: dict[str, int] = {}
         self.problems: dict[str, str] = {}

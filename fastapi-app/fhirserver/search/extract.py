@@ -4,22 +4,22 @@ The expressions of a type are compiled once. Values that can't be interpreted ar
 the resource says, whether or not it can be searched for.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from math import isfinite
 from typing import Any
 
+from fhirserver.fhir.contained_resources import numbered
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.fhirpath import FhirPathError
 from fhirserver.fhir.fhirpath.paths import Branch, compile_paths
 from fhirserver.fhir.literal_references import literal_references
 from fhirserver.search.entry import EntryBuilder, IndexEntry
-from fhirserver.search.keys import ParameterKeys, self_key
+from fhirserver.search.keys import MOST_PLACES, ParameterKeys, place_of, self_key
 from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, indexed
-from fhirserver.search.query.contained import MOST_PLACES, contained_key, place_of
+from fhirserver.search.query.contained import contained_key
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import Include, SearchRequest
 from fhirserver.search.types.clause import Index, Source
@@ -226,16 +226,6 @@ def branches_of(parameter: SearchParameter, definitions: Definitions) -> Sequenc
     if any(branch.type_name == "Extension" for branch in branches):
         return compile_paths(f"({parameter.expression}).value", parameter.base, definitions)
     return branches
-
-
-def numbered(contained: Any) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """The contained resources with their types and their places among those of the type."""
-    counts: Counter[str] = Counter()
-    for resource in contained if isinstance(contained, list) else ():
-        if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
-            resource_type = resource["resourceType"]
-            yield resource_type, counts[resource_type], resource
-            counts[resource_type] += 1
 
 
 def _joined(strings: Iterable[str]) -> str:

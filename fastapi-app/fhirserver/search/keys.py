@@ -5,6 +5,9 @@ Both sides of a search use these functions: what is stored, and what is asked fo
 
 from xxhash import xxh3_64_intdigest
 
+MOST_PLACES = 16
+"""So many contained resources of a type can be searched for in one resource."""
+
 _SIGN = 1 << 63
 _MODULUS = 1 << 64
 
@@ -22,6 +25,11 @@ def self_key(resource_type: str, id: str) -> int:
 def target_key(url: str) -> int:
     """The key of a target that is no resource of this server: an absolute URL, a canonical, a URN."""
     return signed(xxh3_64_intdigest(url.encode()))
+
+
+def place_of(number: int) -> str:
+    """The place of a contained resource among those of its type, counted from 0, as `ParameterKeys` takes it."""
+    return f"#{number}"
 
 
 class ParameterKeys:
@@ -64,6 +72,10 @@ class ParameterKeys:
         """Of a resource that has a value."""
         self.reference = signed(xxh3_64_intdigest(start("reference")))
         """Combined with a target's key by xor it is the key of a reference to it."""
+
+    def contained(self, resource_type: str, number: int | None) -> int:
+        """Of a reference to a contained resource, by its place among those of its type; None: to any of the type."""
+        return self.reference ^ self_key(resource_type, f"#{'' if number is None else number}")
 
     def token(self, system: str | None, code: str) -> int:
         """Of a code in a system; `""`: that has no system; None: whatever its system."""

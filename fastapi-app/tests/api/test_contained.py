@@ -112,3 +112,20 @@ async def test_a_chain_that_starts_in_what_is_contained(client, store_all, tag):
     (made,) = await store_all(observation(contained=[practitioner], performer=[{"reference": "#p"}]))
     found = (await client.get(f"PractitionerRole?organization.name=Lab {tag}&_contained=true")).json()
     assert ids(found) == [made]
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("MedicationRequest?medication.code={tag}x", "both"),  # the medication is contained, not stored by itself
+        ("MedicationRequest?medication.code={tag}y", "other"),  # `both` contains it, but asks for the other one
+        ("MedicationRequest?medication:Medication.code={tag}y&medication.status=active", "other"),
+        ("MedicationRequest?_filter=medication.code eq {tag}x and medication[status eq active].code eq {tag}x", "both"),
+        ("MedicationRequest?medication.code={tag}x,{tag}y", "both other"),
+        ("MedicationRequest?medication._id=a", ""),  # a contained resource has no identity
+    ],
+)
+async def test_chains_lead_into_what_is_contained(client, stored, tag, search, expected):
+    answer = await client.get(search.format(tag=tag))
+    assert answer.status_code == 200, answer.text
+    assert sorted(ids(answer.json())) == sorted(stored[name] for name in expected.split())

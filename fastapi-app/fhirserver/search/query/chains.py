@@ -10,17 +10,25 @@ from dataclasses import replace
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest
-from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.keys import MOST_PLACES, ParameterKeys, place_of
 from fhirserver.search.parameter_types import searchable
-from fhirserver.search.query.clauses import Context, UnknownParameter, find_parameter, node_of, read_clause
+from fhirserver.search.query.clauses import (
+    Context,
+    UnknownParameter,
+    find_parameter,
+    node_of,
+    read_clause,
+    without_identity,
+)
 from fhirserver.search.query.comparisons import compared
 from fhirserver.search.query.filter import Reader, read_filter
-from fhirserver.search.query.tree import Chain, Has, IdMatch, Linked, Node
+from fhirserver.search.query.tree import Chain, Has, IdMatch, KeyMatch, Linked, Node, conjunction, disjunction
 from fhirserver.search.types.reference import target_types
 
 _HAS = "_has:"
 _LINKED = ("_has", "_list", "_filter")
 _MAX_DEPTH = 8
+_MOST_CONTAINED = 8
 _ESCAPES = re.compile(r"([\\,$])")  # but not |, which tells system from code
 
 
@@ -37,6 +45,8 @@ def read_linked(name: str, value: str, resource_type: str, context: Context, dep
     """The tree of a chain or a `_has`. Raises UnknownParameter if no type that it leads to has the parameter."""
     if depth == _MAX_DEPTH:
         raise InvalidRequest(f"'{name[:80]}…' leads over more than {_MAX_DEPTH} references", code="too-costly")
+    if context.place and name.startswith(("_has", "_list")):
+        raise without_identity(name)
     if name.startswith("_has"):
         return _read_has(name, value, resource_type, context, depth)
     if name == "_list":
@@ -48,16 +58,30 @@ def read_linked(name: str, value: str, resource_type: str, context: Context, dep
             raise InvalidRequest(error.issues) from error
     link, _, rest = name.partition(".")
     code, _, modifier = link.partition(":")
-    elsewhere = replace(context, place="")
     return _chained(
-        name, code, modifier, resource_type, context, lambda target: read_any(rest, value, target, elsewhere, depth + 1)
+        name,
+        code,
+        modifier,
+        resource_type,
+        context,
+        lambda target, there: read_any(rest, value, target, there, depth + 1),
+        is_last=depth == 0 and not is_linked(rest),
     )
 
 
 def _chained(
-    name: str, code: str, modifier: str, resource_type: str, context: Context, of_target: Callable[[str], Node]
+    name: str,
+    code: str,
+    modifier: str,
+    resource_type: str,
+    context: Context,
+    of_target: Callable[[str, Context], Node],
+    *,
+    is_last: bool,
 ) -> Node:
-    """A reference by a parameter to what has the tree that `of_target` gives for its type.
+    """A reference by a parameter to what has the tree that `of_target` gives for its type, or to a contained resource.
+
+    `is_last`: it is a chain of one step; only these lead into what is contained, if not to more than a few types.
 
     Without a type it is read for all types that it can lead to, and has to make sense for one of them.
     """
@@ -69,11 +93,12 @@ def _chained(
             code="value",
             expression=name[:80],
         )
+    elsewhere = replace(context, place="")
     linked = []
     refused: InvalidRequest | None = None
     for target in targets:
         try:
-            linked.append(Linked(target, of_target(target)))
+            linked.append(Linked(target, of_target(target, elsewhere)))
         except InvalidRequest as error:
             # What one type doesn't have or doesn't allow, another may. What is said of a known parameter says more.
             if refused is None or isinstance(refused, UnknownParameter):
@@ -81,7 +106,29 @@ def _chained(
     if refused is not None and not linked:
         raise refused
     link = f"{code}:{modifier}" if modifier else code
-    return Chain(f"{resource_type}.{link}", ParameterKeys(resource_type, code, context.place).reference, tuple(linked))
+    keys = ParameterKeys(resource_type, code, context.place)
+    inside = [_contained(keys, target.resource_type, context, of_target) for target in linked] if is_last else []
+    known = tuple(node for node in inside if node is not None) if len(inside) <= _MOST_CONTAINED else ()
+    return Chain(f"{resource_type}.{link}", keys.reference, tuple(linked), known)
+
+
+def _contained(
+    keys: ParameterKeys, target: str, context: Context, of_target: Callable[[str, Context], Node]
+) -> Node | None:
+    """A reference to a contained resource that has the tree; None for what can't be asked of one.
+
+    The key of references to any contained resource of the type comes first: few resources have it.
+    """
+    if context.place:
+        return None  # what is contained is not indexed as to refer to its neighbours
+    places = []
+    for number in range(MOST_PLACES):
+        refers = KeyMatch(f"#{target}{number}", (keys.contained(target, number),), True)
+        try:
+            places.append(conjunction((refers, of_target(target, replace(context, place=place_of(number))))))
+        except InvalidRequest:
+            return None
+    return conjunction((KeyMatch(f"#{target}", (keys.contained(target, None),), True), disjunction(places)))
 
 
 def _read_list(value: str) -> Node:
@@ -98,8 +145,15 @@ def _filter_reader(context: Context, depth: int) -> Reader:
         return compared(clause, operator, value, _ESCAPES.sub(r"\\\1", value), node_of)
 
     def link(name: str, type_: str, of_target: Callable[[str, Reader], Node]) -> Node:
-        elsewhere = _filter_reader(replace(context, place=""), depth)
-        return _chained(name, name, "", type_, context, lambda target: of_target(target, elsewhere))
+        return _chained(
+            name,
+            name,
+            "",
+            type_,
+            context,
+            lambda target, there: of_target(target, _filter_reader(there, depth + 1)),
+            is_last=depth == 0,
+        )
 
     return Reader(compare, link)
 

@@ -13,7 +13,7 @@ from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
-from fhirserver.search.parameter_types import PARAMETER_TYPES, searchable
+from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, searchable
 from fhirserver.search.query.tree import IdMatch, KeyMatch, Node, Not, WordMatch
 from fhirserver.search.types.clause import MAX_VALUES, Clause, prefixed, split, unescape
 from fhirserver.search.types.date import parse_last_updated
@@ -53,9 +53,20 @@ def find_parameter(definitions: Definitions, resource_type: str, code: str) -> S
     return found
 
 
+def without_identity(name: str) -> InvalidRequest:
+    """The error for what can't be asked of a contained resource."""
+    return InvalidRequest(
+        f"{name[:80]}: a contained resource has no identity, no date and no words of its own",
+        code="not-supported",
+        expression=name[:80],
+    )
+
+
 def read_clause(name: str, value: str, resource_type: str, context: Context) -> Clause:
     """The clause that a parameter of a type is. Raises UnknownParameter, InvalidRequest."""
     code, _, modifier = name.partition(":")
+    if context.place and code in (*COLUMNS, *_WORDS):
+        raise without_identity(name)
     parameter = find_parameter(context.definitions, resource_type, code)
     if parameter is None:
         raise UnknownParameter(f"{resource_type} has no search parameter '{code[:80]}'", expression=name[:80])

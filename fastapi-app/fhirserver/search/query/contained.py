@@ -8,20 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fhirserver.fhir.outcomes import InvalidRequest
-from fhirserver.search.keys import ParameterKeys
+from fhirserver.search.keys import MOST_PLACES, ParameterKeys, place_of
 from fhirserver.search.query.chains import read_any
 from fhirserver.search.query.clauses import Context
 from fhirserver.search.query.tree import KeyMatch, Node, conjunction, disjunction
 
-MOST_PLACES = 16
-"""So many contained resources of a type can be searched for."""
-
 _VALUES = {"_contained": ("false", "true", "both"), "_containedType": ("container", "contained")}
-
-
-def place_of(number: int) -> str:
-    """The place of a contained resource among those of its type, counted from 0, as `ParameterKeys` takes it."""
-    return f"#{number}"
 
 
 def contained_key(resource_type: str, number: int) -> int:
@@ -48,13 +40,6 @@ def is_contained_option(name: str) -> bool:
 
 def contained_tree(criteria: Sequence[tuple[str, str]], resource_type: str, context: Context) -> Node:
     """What contains a resource of the type that satisfies the criteria."""
-    for name, _ in criteria:
-        if name.partition(":")[0] in ("_has", "_list", "_id", "_lastUpdated", "_text", "_content"):
-            raise InvalidRequest(
-                f"{name[:80]}: a contained resource has no identity, no date and no words of its own",
-                code="not-supported",
-                expression=name[:80],
-            )
     return disjunction(_at(number, criteria, resource_type, context) for number in range(MOST_PLACES))
 
 

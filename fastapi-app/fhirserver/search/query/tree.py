@@ -223,11 +223,15 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The resource refers by a parameter (its reference key) to a resource that is one of `targets`."""
+    """The resource refers by a parameter (its reference key) to a resource that is one of `targets`.
+
+    Or to one that it contains itself, which is the same in other words: `contained`.
+    """
 
     label: str
     reference: int
     targets: tuple[Linked, ...]
+    contained: tuple["Node", ...] = ()
 
     def __str__(self) -> str:
         return f"{self.label} -> {' | '.join(map(str, self.targets))}"

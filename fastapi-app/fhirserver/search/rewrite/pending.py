@@ -22,9 +22,9 @@ def pending_leaves(node: Node) -> Iterator[Pending]:
                 yield from pending_leaves(part)
         case Not(part=part):
             yield from pending_leaves(part)
-        case Chain(targets=targets):
-            for target in targets:
-                yield from pending_leaves(target.node)
+        case Chain(targets=targets, contained=contained):
+            for part in (*(target.node for target in targets), *contained):
+                yield from pending_leaves(part)
         case Has(source=source):
             yield from pending_leaves(source.node)
 
@@ -38,8 +38,9 @@ def with_found(node: Node, found: Mapping[Pending, KeyMatch]) -> Node:
             return replace(node, parts=tuple(with_found(part, found) for part in parts))
         case Not(part=part):
             return Not(with_found(part, found))
-        case Chain(targets=targets):
-            return replace(node, targets=tuple(_linked(target, found) for target in targets))
+        case Chain(targets=targets, contained=contained):
+            inside = tuple(with_found(part, found) for part in contained)
+            return replace(node, targets=tuple(_linked(target, found) for target in targets), contained=inside)
         case Has(source=source):
             return replace(node, source=_linked(source, found))
     return node

@@ -81,8 +81,9 @@ def _inside(node: Node, within: Within) -> Node:
             return node
         case CodedMatch() | HierarchyMatch():
             raise ValueError(f"{node} is to be found out first")
-        case Chain(targets=targets):
-            return replace(node, targets=tuple(_linked(target, within) for target in targets))
+        case Chain(targets=targets, contained=contained):
+            inside = tuple(_inside(part, within) for part in contained)
+            return replace(node, targets=tuple(_linked(target, within) for target in targets), contained=inside)
         case Has(source=source):
             return replace(node, source=_linked(source, within))
         case And(parts=parts):

@@ -41,6 +41,9 @@ def indexer(source: Source) -> Index | None:
                 add(self_key(str(target.resource_type), str(target.id)), entry)
             elif target is not None and target.url is not None:
                 add(target_key(_unversioned(target.url)), entry)
+            elif target is not None and target.kind == "contained" and target.id in entry.contained:
+                resource_type, number = entry.contained[target.id]
+                entry.keys.update(keys.contained(resource_type, place) for place in (None, number))
         identifier = value.get("identifier")
         if isinstance(identifier, dict):
             add_token(keys, identifier.get("system"), identifier.get("value"), entry)

@@ -79,8 +79,8 @@ def condition(node: Node, arguments: Arguments) -> str:
             )
         case InBuckets(buckets=buckets):
             return _in_buckets(buckets, arguments)
-        case Chain():
-            return _chain(node, arguments)
+        case Chain(contained=contained):
+            return _any([_chain(node, arguments), *(condition(part, arguments) for part in contained)])
         case Has():
             return _has(node, arguments)
         case And(parts=parts):

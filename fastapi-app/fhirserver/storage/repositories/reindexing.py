@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from fhirserver.interactions.index_store import Indexed, Outdated, Reindexed
-from fhirserver.search.query.contained import MOST_PLACES, contained_key
+from fhirserver.search.keys import MOST_PLACES
+from fhirserver.search.query.contained import contained_key
 from fhirserver.storage.compile.sql import Arguments
 from fhirserver.storage.repositories.outside import note
 from fhirserver.storage.repositories.reading import stored
