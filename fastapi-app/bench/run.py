@@ -9,13 +9,11 @@ import asyncio
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -28,6 +26,7 @@ import asyncpg
 
 from bench.bodies import ORDER, body
 from bench.client import Answer, Connection, Figures, Request, hammer
+from bench.serving import COMMAND, for_seconds, process, ready
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.migrate import upgrade
@@ -36,44 +35,6 @@ from fhirserver.storage.repositories.writing import COLUMNS, INSERT
 
 _PORT, _CEILING_PORT = 8371, 8372
 _ADMIN, _PASSWORD = "bench", secrets.token_urlsafe(16)
-_COMMAND = (sys.executable, "-c", "from fhirserver.cli import main; main()")
-
-
-@contextmanager
-def process(*command: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    with Path(tempfile.gettempdir(), "fhirserver-bench.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=os.environ | environment, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
-
-
-async def ready(port: int, path: str) -> float:
-    """Seconds until the server answers."""
-    start = time.perf_counter()
-    while True:
-        try:
-            connection = Connection("127.0.0.1", port)
-            await connection.open()
-            await connection.send(Request("GET", path))
-            connection.close()
-            return time.perf_counter() - start
-        except (OSError, RuntimeError, asyncio.IncompleteReadError):
-            await asyncio.sleep(0.02)
-            if time.perf_counter() - start > 60:
-                raise
-
-
-def _for_seconds(seconds: float, make: Callable[[int], Request]) -> Iterator[Request]:
-    end = time.perf_counter() + seconds
-    for number in count():
-        if time.perf_counter() > end:
-            return
-        yield make(number)
 
 
 class _Table:
@@ -108,7 +69,7 @@ async def _crud(table: _Table, seconds: float, clients: int, dsn: str) -> list[s
     statement_rate = await _insert_loop(dsn, seconds / 2, clients)
     made = await hammer(
         _PORT,
-        _for_seconds(
+        for_seconds(
             seconds,
             lambda n: Request("POST", f"/fhir/{ORDER[n % 9]}", body(ORDER[n % 9], n, parents), 201),
         ),
@@ -118,10 +79,10 @@ async def _crud(table: _Table, seconds: float, clients: int, dsn: str) -> list[s
     table.row("create", clients, made, statement_rate)
     random = Random(1)
     reads = lambda n: Request("GET", "/fhir/{}/{}".format(*random.choice(created)[:2]))  # noqa: E731
-    bare = await hammer(_CEILING_PORT, _for_seconds(seconds, reads), clients)
-    table.row("read", clients, await hammer(_PORT, _for_seconds(seconds, reads), clients), bare.rate)
+    bare = await hammer(_CEILING_PORT, for_seconds(seconds, reads), clients)
+    table.row("read", clients, await hammer(_PORT, for_seconds(seconds, reads), clients), bare.rate)
     print(f"| (bare Starlette + asyncpg read) | {clients} | {bare.rate:,.0f} | | | | | |")
-    empty = await hammer(_CEILING_PORT, _for_seconds(seconds / 2, lambda n: Request("GET", "/empty")), clients)
+    empty = await hammer(_CEILING_PORT, for_seconds(seconds / 2, lambda n: Request("GET", "/empty")), clients)
     print(f"| (empty Starlette route) | {clients} | {empty.rate:,.0f} | | | | | |")
     statements = await _read_loop(dsn, created, seconds / 2, clients)
     print(f"| (read statement by asyncpg alone) | {clients} | {statements:,.0f} | | | | | |")
@@ -208,7 +169,7 @@ async def _searches(table: _Table, seconds: float, clients: int) -> None:
         "all: a value nobody has": lambda n: f"Patient?identifier=nobody%7C{n}",
     }
     for name, make in shapes.items():
-        requests = _for_seconds(seconds / 2, partial(_search, make))
+        requests = for_seconds(seconds / 2, partial(_search, make))
         table.row(name, clients, await hammer(_PORT, requests, clients))
 
 
@@ -230,7 +191,7 @@ def _load(folders: list[str], dsn: str) -> None:
     """Load transaction bundles by the command, and print what it says."""
     start = time.perf_counter()
     environment = os.environ | {"FHIR_DATABASE_URL": dsn}
-    done = subprocess.run([*_COMMAND, "load", *folders], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([*COMMAND, "load", *folders], env=environment, capture_output=True, text=True, check=False)
     last = " ".join(done.stdout.splitlines()[-2].split())
     print(f"Transaction load: {last} (with the start of processes {time.perf_counter() - start:.1f} s)")
     ceiling = asyncio.run(_copy_loop(dsn))
@@ -268,7 +229,7 @@ async def _measure(arguments: argparse.Namespace, dsn: str) -> None:
     environment |= {"FHIR_AUTH__ENABLED": str(arguments.auth), "FHIR_LIMITS__REQUESTS_PER_MINUTE": "0"}
     environment |= {"FHIR_ADMIN_USERNAME": _ADMIN, "FHIR_ADMIN_PASSWORD": _PASSWORD}
     command = [sys.executable, "-m", "uvicorn", "bench.ceiling:app", "--port", str(_CEILING_PORT)]
-    serve = [*_COMMAND, "serve", "--port", str(_PORT)]
+    serve = [*COMMAND, "serve", "--port", str(_PORT)]
     workers = str(arguments.workers)
     with process(*serve, "--workers", workers, environment=environment) as server:
         print(f"Start until the first answer: {await ready(_PORT, '/health/ready'):.2f} s\n")

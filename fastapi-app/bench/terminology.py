@@ -19,7 +19,7 @@ from random import Random
 from urllib.parse import quote
 
 from bench.client import Request, hammer
-from bench.run import process, ready
+from bench.serving import process, ready
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.migrate import upgrade
 

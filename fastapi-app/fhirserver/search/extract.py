@@ -23,6 +23,7 @@ from fhirserver.search.query.contained import contained_key
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import Include, SearchRequest
 from fhirserver.search.types.clause import Index, Source
+from fhirserver.search.types.date import is_wide
 from fhirserver.search.types.reference import local_targets, target_types
 from fhirserver.search.types.sorting import sort_paths, with_sort_text
 from fhirserver.search.types.string import SEPARATOR
@@ -47,7 +48,7 @@ class _Rule:
 @dataclass(frozen=True, slots=True)
 class _Rules:
     parameters: Sequence[_Rule]
-    principal_date: int | None  # the range key of the date that sort_date holds
+    principal_date: ParameterKeys | None  # of the date that sort_date holds
 
 
 class Extractor:
@@ -193,27 +194,34 @@ class Extractor:
             if branches:
                 parameters.append(_Rule(parameter.code, keys.present, branches))
         date = self._definitions.principal_date(resource_type)
-        rules = _Rules(parameters, ParameterKeys(resource_type, date).range() if date else None)
+        rules = _Rules(parameters, ParameterKeys(resource_type, date) if date else None)
         self._rules[resource_type, place] = rules
         return rules
 
     @staticmethod
     def _finish(entry: EntryBuilder, rules: _Rules, resource: dict[str, Any], resource_type: str) -> IndexEntry:
-        finished = IndexEntry(sorted(entry.keys))
-        when: list[float] = []
+        finished = IndexEntry()
+        principal = rules.principal_date
+        principal_key = principal.range() if principal else None
+        when: list[tuple[float, float]] = []
         for key, low, high in entry.ranges:
             finished.range_key.append(key)
             finished.range_low.append(low)
             finished.range_high.append(high)
-            if key == rules.principal_date:
-                when.append(low if isfinite(low) else high)
+            if key == principal_key:
+                when.append((low, high))
         for reference, target in entry.references:
             finished.ref_key.append(reference)
             finished.ref_target.append(target)
         finished.strings = _joined(entry.strings)
         finished.texts = _joined(entry.texts)
-        if when and _LONG_AGO <= min(when) <= _FAR_AWAY:
-            finished.sort_date = datetime.fromtimestamp(min(when), UTC)
+        if principal and when:
+            first = min(low if isfinite(low) else high for low, high in when)
+            if _LONG_AGO <= first <= _FAR_AWAY:
+                finished.sort_date = datetime.fromtimestamp(first, UTC)
+            if finished.sort_date is None or len(when) > 1 or is_wide(*when[0]):
+                entry.keys.add(principal.wide)
+        finished.keys = sorted(entry.keys)
         id = resource.get("id")
         if isinstance(id, str):
             finished.self_key = self_key(resource_type, id)

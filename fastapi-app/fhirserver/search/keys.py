@@ -40,7 +40,9 @@ class ParameterKeys:
         "_code",
         "_date",
         "_exact",
+        "_magnitude",
         "_of_type",
+        "_prefix",
         "_range",
         "_token",
         "_under",
@@ -49,6 +51,7 @@ class ParameterKeys:
         "place",
         "present",
         "reference",
+        "wide",
     )
 
     def __init__(self, resource_type: str, code: str, place: str = ""):
@@ -68,10 +71,14 @@ class ParameterKeys:
         self._of_type = start("of-type")
         self._under = start("under")
         self._cell = start("cell")
+        self._prefix = start("prefix")
+        self._magnitude = start("magnitude")
         self.present = signed(xxh3_64_intdigest(start("present")))
         """Of a resource that has a value."""
         self.reference = signed(xxh3_64_intdigest(start("reference")))
         """Combined with a target's key by xor it is the key of a reference to it."""
+        self.wide = signed(xxh3_64_intdigest(start("wide")))
+        """Of an interval that no key of a magnitude, or no `sort_date`, tells enough about."""
 
     def contained(self, resource_type: str, number: int | None) -> int:
         """Of a reference to a contained resource, by its place among those of its type; None: to any of the type."""
@@ -110,6 +117,14 @@ class ParameterKeys:
     def date(self, unit: str) -> int:
         """Of an interval within this year, month or day (`2024`, `2024-05`, `2024-05-10`)."""
         return signed(xxh3_64_intdigest(self._date + unit.encode()))
+
+    def prefix(self, text: str) -> int:
+        """Of a normalised string that starts with these few characters."""
+        return signed(xxh3_64_intdigest(self._prefix + text.encode()))
+
+    def magnitude(self, level: int, number: int) -> int:
+        """Of a number of this magnitude (`types/magnitude.py`)."""
+        return signed(xxh3_64_intdigest(self._magnitude + f"{level}/{number}".encode()))
 
     def range(self, unit: str = "") -> int:
         """Of the intervals; for quantities, of those in a unit: `system|code` or `code`."""

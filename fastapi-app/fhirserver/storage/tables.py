@@ -68,6 +68,7 @@ resource = Table(
         text("id DESC"),
         postgresql_where=_LIVE,
     ),
+    Index("resource_by_sort_date_up", "resource_type", "sort_date", "id", postgresql_where=_LIVE),
     Index("resource_by_self_key", "self_key", postgresql_where=_LIVE),
 )
 

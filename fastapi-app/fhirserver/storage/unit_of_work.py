@@ -27,6 +27,7 @@ from fhirserver.storage.errors import DRIVER_ERRORS, translated
 from fhirserver.storage.patience import patiently
 from fhirserver.storage.repositories import conformance, history, locks, outside, reading, receipts, searching, writing
 from fhirserver.storage.secrets import secret
+from fhirserver.storage.sharing import Shared
 from fhirserver.storage.statements import Observe, Statements
 
 T = TypeVar("T")
@@ -129,6 +130,7 @@ class PostgresStore:
         self._patience = patience
         self._signer: CursorSigner | None = None
         self._on_cluster = False
+        self._counts: Shared[int] = Shared()
 
     async def open(self) -> None:
         """Make ready for use: read the secret that signs the cursors, which is in the database, and what that is."""
@@ -173,7 +175,10 @@ class PostgresStore:
         return await self._on_one(lambda session: session.search(request))
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
-        return await self._on_one(lambda session: session.count(request, estimate=estimate))
+        return await self._counts.get(
+            (estimate, *searching.same_count(request)),
+            lambda: self._on_one(lambda session: session.count(request, estimate=estimate)),
+        )
 
     async def is_outside(self, patient: str, types: Sequence[str]) -> bool:
         return await self._on_one(lambda session: session.is_outside(patient, types))

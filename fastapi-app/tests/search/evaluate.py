@@ -1,5 +1,6 @@
 """Queries asked of single resources in memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -11,7 +12,7 @@ from fhirserver.search.entry import IndexEntry
 from fhirserver.search.evaluate import Candidate
 from fhirserver.search.extract import Extractor
 from fhirserver.search.query.parse import parse_query
-from fhirserver.search.query.tree import Node
+from fhirserver.search.query.tree import And, Node, Not, Or, RangeMatch, StringMatch
 from fhirserver.search.request import SearchRequest
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -20,8 +21,30 @@ MADRID = ZoneInfo("Europe/Madrid")
 
 
 def holds(node: Node, entry: IndexEntry, id: str = "", last_updated: datetime = NOW, resource_type: str = "") -> bool:
-    """Whether a resource with this index entry is a match."""
-    return evaluate.holds(node, Candidate(resource_type, id, last_updated, 0, entry))
+    """Whether a resource with this index entry is a match. If so, what is said to follow from that has to be true."""
+    candidate = Candidate(resource_type, id, last_updated, 0, entry)
+    for leaf in _leaves(node):
+        assert not evaluate.holds(leaf, candidate) or _follows(leaf, entry), f"{leaf}, but not what follows from it"
+    return evaluate.holds(node, candidate)
+
+
+def _leaves(node: Node) -> Iterator[RangeMatch | StringMatch]:
+    if isinstance(node, RangeMatch | StringMatch):
+        yield node
+    elif isinstance(node, And | Or):
+        for part in node.parts:
+            yield from _leaves(part)
+    elif isinstance(node, Not):
+        yield from _leaves(node.part)
+
+
+def _follows(leaf: RangeMatch | StringMatch, entry: IndexEntry) -> bool:
+    if leaf.among and set(leaf.among).isdisjoint(entry.keys):
+        return False
+    when = leaf.when if isinstance(leaf, RangeMatch) else None
+    if when is None or when.wide in entry.keys:
+        return True
+    return entry.sort_date is not None and when.first - 1 <= entry.sort_date.timestamp() <= when.last + 1
 
 
 def entry_is_sound(entry: IndexEntry) -> bool:

@@ -12,6 +12,7 @@ from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.query.tree import Node, Not, StringMatch, conjunction
 from fhirserver.search.types.clause import Clause
 from fhirserver.search.types.date import overlapping
+from fhirserver.search.types.string import prefix_keys
 
 _PREFIXED = ("eq", "ne", "gt", "lt", "ge", "le", "ap", "sa", "eb")
 _How = Literal["starts", "contains", "ends", "is", "is not"]
@@ -68,7 +69,9 @@ def _string(clause: Clause, operator: str, value: str, of: Of) -> Node:
     node = of(replace(clause, values=("x",)))
     if not isinstance(node, StringMatch):
         raise clause.wrong(value, f"what {operator} can be applied to")
-    return replace(node, how=_STRINGS[operator], text=wanted)
+    how = _STRINGS[operator]
+    among = prefix_keys(clause.keys, wanted) if how in ("starts", "is") else ()
+    return replace(node, how=how, text=wanted, among=among)
 
 
 def _but_not(clause: Clause, node: Node, of: Of) -> Node:

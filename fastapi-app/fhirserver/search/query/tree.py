@@ -40,12 +40,26 @@ class KeyMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """The entry's `sort_date` is between these moments (in seconds), or it has the key `wide`."""
+
+    first: float
+    last: float
+    wide: int
+
+
+@dataclass(frozen=True, slots=True)
 class RangeMatch:
-    """One of the entry's intervals under `key` satisfies all comparisons of one of the alternatives."""
+    """One of the entry's intervals under `key` satisfies all comparisons of one of the alternatives.
+
+    From that it follows that the entry has a key of `among` (unless that is empty), and that its date is within `when`.
+    """
 
     label: str
     key: int
     alternatives: tuple[tuple[Comparison, ...], ...]
+    among: tuple[int, ...] = ()
+    when: When | None = None
 
     def __str__(self) -> str:
         tests = " | ".join(" & ".join(map(str, comparisons)) for comparisons in self.alternatives)
@@ -54,11 +68,15 @@ class RangeMatch:
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """A string of the parameter starts with, contains, ends with, is, or is not this normalised text."""
+    """A string of the parameter starts with, contains, ends with, is, or is not this normalised text.
+
+    From that it follows that the entry has a key of `among`, unless that is empty.
+    """
 
     parameter: str
     how: Literal["starts", "contains", "ends", "is", "is not"]
     text: str
+    among: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.parameter} {self.how} {self.text!r}"

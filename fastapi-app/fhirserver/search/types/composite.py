@@ -5,7 +5,7 @@ every combination of the keys of the first parts, the last part's keys, interval
 Where several parts are intervals, they are told apart by the place of the value among those of the resource.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
@@ -146,6 +146,8 @@ def indexer(source: Source) -> Index | None:
             last = _indexed(rules, value, entry)
             for head in heads:
                 entry.keys.update(combined(head, key) for key in last.keys)
+                if last.ranges:
+                    entry.keys.add(head)
                 for key, low, high in last.ranges:
                     entry.add_range(combined(head, key), low, high)
                 for text in last.strings:
@@ -205,24 +207,25 @@ def _parse_one(clause: Clause, value: str) -> Node:
             raise clause.wrong(value, "a value whose first parts are not compared with a prefix")
         heads = [combined(head, key) for head, key in product(heads, node.keys)]
     if ranged > 1:
-        places = range(_MOST_PLACES)
-        return Or(
-            tuple(_under(clause, value, combined(head, place), nodes[first:]) for head in heads for place in places)
-        )
+        heads = [combined(head, place) for head in heads for place in range(_MOST_PLACES)]
+        return Or(tuple(_under(clause, value, head, parts[first:], nodes[first:]) for head in heads))
     label, last = clause.label(value), nodes[-1]
     if isinstance(last, KeyMatch):
         return KeyMatch(label, tuple(combined(head, key) for head, key in product(heads, last.keys)))
-    return disjunction(_under(clause, value, head, [last]) for head in heads)
+    return disjunction(_under(clause, value, head, parts[-1:], [last]) for head in heads)
 
 
-def _under(clause: Clause, value: str, head: int, nodes: Iterable[Node]) -> Node:
+def _under(clause: Clause, value: str, head: int, parts: Sequence[_Part], nodes: Sequence[Node]) -> Node:
     """The last parts of a combination."""
-    parts: list[Node] = []
-    for node in nodes:
-        if isinstance(node, RangeMatch):
-            parts.append(replace(node, label=clause.label(value), key=combined(head, node.key)))
-        elif isinstance(node, StringMatch):
-            parts.append(replace(node, parameter=_name(clause.keys.name, head)))
-        else:
+    found: list[Node] = []
+    for part, node in zip(parts, nodes, strict=True):
+        if not isinstance(node, RangeMatch | StringMatch):
             raise clause.wrong(value, "a value that can be combined")
-    return conjunction(parts)
+        among = tuple(combined(head, key) for key in node.among)
+        if isinstance(node, StringMatch):
+            found.append(replace(node, parameter=_name(clause.keys.name, head), among=among))
+        else:
+            any_value = node.among == (part.keys.present,)
+            key = combined(head, node.key)
+            found.append(RangeMatch(clause.label(value), key, node.alternatives, (head,) if any_value else among))
+    return conjunction(found)

@@ -1,5 +1,6 @@
 """https://hl7.org/fhir/R4/search.html#date"""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from math import floor
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from fhirserver.fhir.datatypes.dates import date_interval, precision
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys
-from fhirserver.search.query.tree import KeyMatch, Node, RangeMatch, UpdatedMatch, disjunction
+from fhirserver.search.query.tree import Comparison, KeyMatch, Node, RangeMatch, UpdatedMatch, When, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, prefixed, unescape
 from fhirserver.search.types.intervals import Alternatives, comparisons
 
@@ -66,7 +67,7 @@ def _add(keys: ParameterKeys, interval: tuple[float, float] | None, zone: tzinfo
         return
     low, high = interval
     entry.add_range(keys.range(), low, high)
-    if high - low > _MORE_THAN_A_YEAR:
+    if is_wide(low, high):
         return
     try:
         first = datetime.fromtimestamp(floor(low), zone).date().isoformat()
@@ -88,7 +89,7 @@ def _parse_one(clause: Clause, value: str) -> Node:
     length = _UNITS.get(precision(text))
     if prefix == "eq" and length is not None and text[:4] not in _OUTERMOST_YEARS:
         return KeyMatch(clause.label(value), (clause.keys.date(text[:length]),))
-    return RangeMatch(clause.label(value), clause.keys.range(), comparisons(prefix, low, high))
+    return _range(clause, clause.label(value), comparisons(prefix, low, high))
 
 
 def overlapping(clause: Clause, value: str) -> Node:
@@ -98,7 +99,35 @@ def overlapping(clause: Clause, value: str) -> Node:
         raise clause.wrong(value, "a date or time without a prefix")
     if clause.parameter.code == "_lastUpdated":
         return UpdatedMatch(tuple(_moments(comparisons("ap", low, high))))
-    return RangeMatch(f"{clause.name} po {text}", clause.keys.range(), comparisons("ap", low, high))
+    return _range(clause, f"{clause.name} po {text}", comparisons("ap", low, high))
+
+
+def _range(clause: Clause, label: str, alternatives: Alternatives) -> Node:
+    """The match; of the type's principal date also what follows for `sort_date`."""
+    keys = clause.keys
+    principal = clause.definitions.principal_date(clause.parameter.base)
+    if clause.parameter.code != principal or keys.place:
+        return RangeMatch(label, keys.range(), alternatives, (keys.present,))
+    hulls = [_hull(tests) for tests in alternatives]
+    first, last = min(first for first, _ in hulls), max(last for _, last in hulls)
+    when = When(first, last, keys.wide) if (first, last) != (-_INFINITE, _INFINITE) else None
+    return RangeMatch(label, keys.range(), alternatives, when=when)
+
+
+def _hull(tests: Iterable[Comparison]) -> tuple[float, float]:
+    """From when to when an interval begins that satisfies these tests and is not wide."""
+    first, last = -_INFINITE, _INFINITE
+    for test in tests:
+        if test.operator in ("<", "<="):
+            last = min(last, test.value)
+        else:
+            first = max(first, test.value - (_MORE_THAN_A_YEAR if test.bound == "high" else 0))
+    return first, last
+
+
+def is_wide(low: float, high: float) -> bool:
+    """Whether it takes more than the beginning of an interval to know about when it is."""
+    return not high - low <= _MORE_THAN_A_YEAR
 
 
 def parse_last_updated(clause: Clause) -> Node:

@@ -9,6 +9,7 @@ from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.query.tree import Node, RangeMatch, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, prefixed, unescape
 from fhirserver.search.types.intervals import comparisons
+from fhirserver.search.types.magnitude import keys_among, keys_of
 
 MODIFIERS: tuple[str, ...] = ()
 
@@ -34,6 +35,7 @@ def indexer(source: Source) -> Index | None:
         def interval(value: Any, entry: EntryBuilder) -> None:
             if (bounds := range_bounds(value)) is not None:
                 entry.add_range(key, *bounds)
+                entry.keys.update(keys_of(source.keys, *bounds))
 
         return interval
     if source.branch.type_name not in _NUMBERS:
@@ -43,6 +45,7 @@ def indexer(source: Source) -> Index | None:
         number = as_float(value)
         if number is not None:
             entry.add_range(key, number, number)
+            entry.keys.update(keys_of(source.keys, number, number))
 
     return point
 
@@ -82,4 +85,6 @@ def parse(clause: Clause) -> Node:
 
 def _parse_one(clause: Clause, value: str) -> Node:
     prefix, low, high = asked_interval(clause, unescape(value))
-    return RangeMatch(clause.label(value), clause.keys.range(), comparisons(prefix, low, high))
+    alternatives = comparisons(prefix, low, high)
+    among = keys_among(clause.keys, alternatives)
+    return RangeMatch(clause.label(value), clause.keys.range(), alternatives, among)

@@ -10,6 +10,7 @@ from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.query.tree import Node, RangeMatch, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, split, unescape
 from fhirserver.search.types.intervals import comparisons
+from fhirserver.search.types.magnitude import keys_among, keys_of
 from fhirserver.search.types.number import as_float, asked_interval, range_bounds
 
 MODIFIERS: tuple[str, ...] = ()
@@ -106,6 +107,7 @@ def _add(
     if high is None:
         high = low
     entry.add_range(keys.range(), low, high)
+    entry.keys.update(keys_of(keys, low, high))
     for text in (code, unit):
         if isinstance(text, str):
             entry.add_range(keys.range(text), low, high)
@@ -146,6 +148,10 @@ def _parse_one(clause: Clause, value: str) -> Node:
         limit = nextafter(high, inf) if high != low else high
         key, low, high = _in_unit(clause.keys, unit[0], unit[1], low, limit)
         high = nextafter(high, -inf) if high != low else high
+        alternatives = comparisons(prefix, low, high)
+        among: tuple[int, ...] = (clause.keys.present,)  # the magnitude is that of the number as it was written
     else:
         key = clause.keys.range(unit[1] if unit else "")
-    return RangeMatch(clause.label(value), key, comparisons(prefix, low, high))
+        alternatives = comparisons(prefix, low, high)
+        among = keys_among(clause.keys, alternatives)
+    return RangeMatch(clause.label(value), key, alternatives, among)

@@ -5,11 +5,14 @@ from typing import Any
 
 from fhirserver.fhir.datatypes.text import normalised
 from fhirserver.search.entry import EntryBuilder
+from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.query.tree import KeyMatch, Node, StringMatch, disjunction
 from fhirserver.search.types.clause import Clause, Index, Source, unescape
 
 MODIFIERS = ("exact", "contains", "text")
 SEPARATOR = "\x1e"
+
+_PREFIXES = (1, 2, 4)
 
 _PARTS = {
     "HumanName": ("text", "family", "given", "prefix", "suffix"),
@@ -28,7 +31,9 @@ def indexer(source: Source) -> Index | None:
     def index(value: Any, entry: EntryBuilder) -> None:
         for text in _strings(value, parts):
             entry.keys.add(keys.exact(text))
-            entry.strings[f"{keys.name}={normalised(text)}"] = None
+            found = normalised(text)
+            entry.keys.update(keys.prefix(found[:length]) for length in _PREFIXES if length <= len(found))
+            entry.strings[f"{keys.name}={found}"] = None
 
     return index
 
@@ -62,4 +67,11 @@ def _parse_one(clause: Clause, value: str) -> Node:
     wanted = normalised(text)
     if not wanted:
         raise clause.wrong(value, "a text to look for")
-    return StringMatch(clause.keys.name, "contains" if clause.modifier in ("contains", "text") else "starts", wanted)
+    if clause.modifier in ("contains", "text"):
+        return StringMatch(clause.keys.name, "contains", wanted)
+    return StringMatch(clause.keys.name, "starts", wanted, prefix_keys(clause.keys, wanted))
+
+
+def prefix_keys(keys: ParameterKeys, text: str) -> tuple[int, ...]:
+    """The key that every string has which starts with this normalised text."""
+    return (keys.prefix(text[: max(length for length in _PREFIXES if length <= len(text))]),)

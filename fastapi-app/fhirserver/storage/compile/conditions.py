@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
+from math import isfinite
 
 from fhirserver.search.query.tree import (
     And,
@@ -33,6 +35,9 @@ from fhirserver.storage.compile.sql import Arguments
 _BOUNDS = {"low": "l", "high": "h"}
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 _SEPARATOR = "\x1e"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds()
+_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).total_seconds()
 
 
 def where(request: SearchRequest, arguments: Arguments) -> str:
@@ -52,14 +57,12 @@ def where(request: SearchRequest, arguments: Arguments) -> str:
 def condition(node: Node, arguments: Arguments) -> str:
     """The condition that a row has to satisfy to match the node."""
     match node:
-        case KeyMatch(keys=keys) if len(keys) == 1:
-            return f"keys @> {arguments.add(list(keys), 'bigint[]')}"
         case KeyMatch(keys=keys):
-            return f"keys && {arguments.add(list(keys), 'bigint[]')}"
+            return _keys(keys, arguments)
         case RangeMatch():
-            return _range(node, arguments)
-        case StringMatch():
-            return _string(node, arguments)
+            return _all([*_when([node], arguments), _range(node, arguments)])
+        case StringMatch(among=among):
+            return _all([*_among(among, arguments), _string(node, arguments)])
         case TextMatch():
             return _text(node, arguments)
         case WordMatch(query=query):
@@ -84,19 +87,27 @@ def condition(node: Node, arguments: Arguments) -> str:
         case Has():
             return _has(node, arguments)
         case And(parts=parts):
-            return _all(condition(part, arguments) for part in parts)
+            return _conjunction(parts, arguments)
         case Or(parts=parts):
             return _any(condition(part, arguments) for part in parts)
         case Not(part=part):
             return f"NOT {condition(part, arguments)}"
 
 
+def by_keys_first(request: SearchRequest) -> bool:
+    """Whether the index on keys or ids is to be used before any order, whatever the planner thinks (decisions/0013).
+
+    Within a bucket there is not much to walk through, and the statistics may decide.
+    """
+    return is_selective(request.tree) and (request.buckets is None or len(request.buckets) > 1)
+
+
 def is_selective(node: Node) -> bool:
-    """Whether few rows match by nature, so that the index on keys or ids is to be used before any order."""
+    """Whether few rows match by nature."""
     match node:
         case KeyMatch(selective=selective):
             return selective
-        case IdMatch() | Chain() | Has() | TextMatch() | WordMatch() | NearMatch():
+        case IdMatch() | Chain() | Has() | NearMatch():
             return True
         case And(parts=parts):
             return any(is_selective(part) for part in parts)
@@ -119,16 +130,47 @@ def _any(parts: Iterable[str]) -> str:
     return f"({' OR '.join(parts) or 'false'})"
 
 
+def _keys(keys: Collection[int], arguments: Arguments) -> str:
+    return f"keys {'@>' if len(keys) == 1 else '&&'} {arguments.add(list(keys), 'bigint[]')}"
+
+
+def _among(keys: Collection[int], arguments: Arguments) -> list[str]:
+    return [_keys(keys, arguments)] if keys else []
+
+
+def _conjunction(parts: Iterable[Node], arguments: Arguments) -> str:
+    """All parts. What ranges of dates say of `sort_date` is said once: its index is then read from one to the other."""
+    ranges = [part for part in parts if isinstance(part, RangeMatch)]
+    others = (_range(part, arguments) if isinstance(part, RangeMatch) else condition(part, arguments) for part in parts)
+    return _all([*_when(ranges, arguments), *others])
+
+
+def _when(nodes: Iterable[RangeMatch], arguments: Arguments) -> Iterable[str]:
+    """What these say of `sort_date`, which has the precision of the database."""
+    found = [node.when for node in nodes if node.when is not None]
+    if not found:
+        return
+    first, last = max(when.first for when in found) - 1, min(when.last for when in found) + 1
+    bounds = [f"sort_date >= {arguments.add(_moment(first), 'timestamptz')}"] if isfinite(first) else []
+    bounds += [f"sort_date <= {arguments.add(_moment(last), 'timestamptz')}"] if isfinite(last) else []
+    yield f"({' AND '.join(bounds)} OR {_keys([found[0].wide], arguments)})"
+
+
+def _moment(seconds: float) -> datetime:
+    return _EPOCH + timedelta(seconds=min(max(seconds, _EARLIEST), _LATEST))
+
+
 def _range(node: RangeMatch, arguments: Arguments) -> str:
     def test(comparison: Comparison) -> str:
         value = arguments.add(comparison.value, "float8")
         return f"{_BOUNDS[comparison.bound]} {comparison.operator} {value}"
 
     tests = _any(_all(test(comparison) for comparison in tests) for tests in node.alternatives)
-    return (
+    exists = (
         "EXISTS (SELECT 1 FROM unnest(range_key, range_low, range_high) AS r(k, l, h)"
         f" WHERE k = {arguments.add(node.key, 'bigint')} AND {tests})"
     )
+    return _all([*_among(node.among, arguments), exists])
 
 
 def _chain(node: Chain, arguments: Arguments) -> str:

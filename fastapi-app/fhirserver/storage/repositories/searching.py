@@ -9,7 +9,7 @@ import orjson
 from fhirserver.interactions.store import Explanation, SearchPage
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import SearchRequest
-from fhirserver.storage.compile.conditions import is_selective, where
+from fhirserver.storage.compile.conditions import by_keys_first, where
 from fhirserver.storage.compile.order import Key, beyond, keys_of, order_by
 from fhirserver.storage.compile.sql import Arguments
 from fhirserver.storage.cursor import CursorSigner
@@ -82,7 +82,7 @@ def _page(request: SearchRequest, signer: CursorSigner, on_cluster: bool) -> _Pa
     keys = keys_of(
         request.sort,
         arguments,
-        by_keys_first=is_selective(request.tree),
+        by_keys_first=by_keys_first(request),
         of_one_type=bool(request.resource_type),
         on_cluster=on_cluster,
     )
@@ -125,6 +125,12 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, list):
         for item in value:
             yield from _objects(item)
+
+
+def same_count(request: SearchRequest) -> tuple[str, str]:
+    """What requests have in common that have the same matches."""
+    arguments = Arguments()
+    return where(request, arguments), repr(arguments.values)
 
 
 async def count(statements: Statements, request: SearchRequest, *, estimate: bool) -> int:
