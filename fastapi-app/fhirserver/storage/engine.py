@@ -36,7 +36,13 @@ class Pool:
 
     def __init__(self, dsn: str, *, size: int = 10, timeout: float = 15.0, statement_timeout_ms: int = 0):
         """`timeout` seconds to wait for a free connection; a statement over `statement_timeout_ms` is cancelled."""
-        server_settings = {"application_name": "fhirserver", "jit": "off", "timezone": "UTC"}
+        # A plan for any values would be made without the statistics of those at hand (decisions/0013).
+        server_settings = {
+            "application_name": "fhirserver",
+            "jit": "off",
+            "plan_cache_mode": "force_custom_plan",
+            "timezone": "UTC",
+        }
         if statement_timeout_ms:
             server_settings["statement_timeout"] = str(statement_timeout_ms)
         self._engine: AsyncEngine = create_async_engine(

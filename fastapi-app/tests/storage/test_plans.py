@@ -127,3 +127,19 @@ async def test_what_drives(store: PostgresStore, definitions: Definitions, query
     explained = await store.explain(replace(request.bounded(20, 20), restricted=True))
     assert explained.indexes, why
     assert set(explained.indexes) <= used, why
+
+
+async def test_each_search_is_planned_for_its_own_values(dsn: str, definitions: Definitions):
+    pool = Pool(dsn, size=1)
+    store = PostgresStore(pool, lambda name, seconds: None)
+    await store.open()
+    for number in range(10):
+        params = [("code", f"code-{number}"), ("value-quantity", f"gt{number}")]
+        request = parse_query(params, "Observation", definitions, UTC, "http://test/fhir", lenient=False, now=NOW)
+        await store.search(replace(request.bounded(20, 20), restricted=True))
+    async with pool.connection() as driver:
+        plans = await driver.fetch(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT resource_type%range_low%'"
+        )
+    assert [tuple(row) for row in plans] == [(0, 10)]
+    await pool.close()
