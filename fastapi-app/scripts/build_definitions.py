@@ -67,7 +67,7 @@ def build(package: dict[str, list[Json]]) -> dict[str, Json | list[Json]]:
         if definition["url"].startswith(FHIR) and definition["id"] != "example"
     ]
     members["operations.json"] = [
-        _without(definition, "text", "contact", "publisher", "meta")
+        without(definition, "text", "contact", "publisher", "meta")
         for definition in package["OperationDefinition"]
         if definition["url"].startswith(FHIR)
     ]
@@ -310,7 +310,7 @@ def _last(url: str) -> str:
     return url.rsplit("/", 1)[-1]
 
 
-def _without(resource: Json, *keys: str) -> Json:
+def without(resource: Json, *keys: str) -> Json:
     return {key: value for key, value in resource.items() if key not in keys}
 
 

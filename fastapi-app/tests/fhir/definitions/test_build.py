@@ -1,4 +1,4 @@
-"""The data file is what the build script makes of HL7's package, byte for byte the same each time."""
+"""The data files are what the build scripts make of HL7's package, byte for byte the same each time."""
 
 import subprocess
 import sys
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from fhirserver.fhir.definitions.archive import PACKAGED
+from fhirserver.fhir.profiles import built_in
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "build_definitions.py"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+FILES = [("build_definitions.py", PACKAGED), ("build_structures.py", built_in.PACKAGED)]
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +22,8 @@ def source(shared: Path) -> Path:
     return path
 
 
-def build(source: Path, target: Path) -> bytes:
-    subprocess.run([sys.executable, SCRIPT, source, target], check=True, capture_output=True, timeout=120)
+def build(script: str, source: Path, target: Path) -> bytes:
+    subprocess.run([sys.executable, SCRIPTS / script, source, target], check=True, capture_output=True, timeout=120)
     return target.read_bytes()
 
 
@@ -30,15 +32,17 @@ def members(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_the_same_input_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("script", "packaged"), FILES, ids=[script for script, _ in FILES])
+def test_the_same_input_gives_the_same_bytes(script: str, packaged: Path, source: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first.zip", tmp_path / "second.zip"
-    assert build(source, first) == build(source, second)
+    assert build(script, source, first) == build(script, source, second)
     # The packaged file may come from another version of zlib, so its content is compared.
-    assert members(first) == members(PACKAGED)
+    assert members(first) == members(packaged)
 
 
-def test_nothing_in_the_file_depends_on_the_day() -> None:
-    with zipfile.ZipFile(PACKAGED) as archive:
+@pytest.mark.parametrize("packaged", [packaged for _, packaged in FILES], ids=[script for script, _ in FILES])
+def test_nothing_in_the_file_depends_on_the_day(packaged: Path) -> None:
+    with zipfile.ZipFile(packaged) as archive:
         names = archive.namelist()
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert names == sorted(names)
