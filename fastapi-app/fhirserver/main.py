@@ -195,13 +195,13 @@ async def opened(settings: Settings, dsn: str) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def open_terminology(settings: Settings, dsn: str) -> AsyncIterator[tuple[Server, Call, PostgresTerminology]]:
-    """The server and the tables of code systems, for the command line; no statement is too long."""
+async def open_terminology(settings: Settings, dsn: str) -> AsyncIterator[tuple[Current, Call, PostgresTerminology]]:
+    """The server and its terminology's store, for the command line; no statement is too long."""
     unhurried = settings.database.model_copy(update={"statement_timeout_ms": 0, "pool_size": 2})
     settings = settings.model_copy(update={"database": unhurried})
     async with opened(settings, dsn) as process:
         call = Call(process.base_url, "cli", Unrestricted())
-        yield process.current.server, call, PostgresTerminology(process.pool, observe_statement)
+        yield process.current, call, PostgresTerminology(process.pool, observe_statement)
 
 
 def build_access(settings: Settings, process: Process, redis: SharedByRedis | None) -> tuple[Access, Changes]:

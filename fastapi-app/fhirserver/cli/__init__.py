@@ -15,7 +15,7 @@ import uvicorn
 import fhirserver
 from fhirserver.access.errors import AccessError
 from fhirserver.access.keys import KeyUnreadable
-from fhirserver.cli import cluster, reindex, terminology, users
+from fhirserver.cli import cluster, packages, reindex, terminology, users
 from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.interactions.context import Mode
@@ -34,6 +34,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="A FHIR R4 se
 db = typer.Typer(no_args_is_help=True, help="The database: its schema, and the embedded PostgreSQL.")
 app.add_typer(db, name="db")
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(packages.app, name="packages")
 app.add_typer(terminology.app, name="terminology")
 app.add_typer(users.app, name="users")
 app.add_typer(users.keys, name="keys")

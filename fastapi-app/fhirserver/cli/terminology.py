@@ -51,8 +51,8 @@ async def _load(settings: Settings, dsn: str, release: CodeSystemRelease) -> Loa
         if sys.stderr.isatty():
             print(f"\r{stored} concepts", end="", file=sys.stderr, flush=True)
 
-    async with open_terminology(settings, dsn) as (server, call, tables):
-        return await load(server, call, tables, release, progress)
+    async with open_terminology(settings, dsn) as (current, call, tables):
+        return await load(current.server, call, tables, release, progress)
 
 
 @app.command("list")
@@ -77,8 +77,8 @@ def remove_command(
     """Take a loaded code system away."""
 
     async def removed(dsn: str) -> int:
-        async with open_terminology(settings, dsn) as (server, call, tables):
-            return await remove(server, call, tables, system)
+        async with open_terminology(settings, dsn) as (current, call, tables):
+            return await remove(current.server, call, tables, system)
 
     settings = load_settings()
     with database(settings, data) as dsn:

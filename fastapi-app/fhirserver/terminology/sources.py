@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from fhirserver.fhir.datatypes.versions import order_of_version
 from fhirserver.fhir.outcomes import NotFound, Unprocessable
 from fhirserver.fhir.resource_json import parse
 from fhirserver.fhir.terminology.built_in import BuiltIn
@@ -313,14 +314,6 @@ def newest(systems: Sequence[KnownSystem]) -> KnownSystem | None:
 
 def _rank(resource: Json) -> tuple[bool, tuple[tuple[int, int, str], ...]]:
     return resource.get("status") != "retired", order_of_version(resource.get("version"))
-
-
-def order_of_version(version: Any) -> tuple[tuple[int, int, str], ...]:
-    """A key by which 2.10 comes after 2.9, and 2024-02 after 2023-12."""
-    if not isinstance(version, str):
-        return ()
-    parts = version.replace("-", ".").replace("/", ".").split(".")
-    return tuple((1, int(part), "") if part.isascii() and part.isdigit() else (0, 0, part) for part in parts[:20])
 
 
 def _shrink(answers: dict[Any, Any]) -> None:

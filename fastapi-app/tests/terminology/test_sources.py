@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from fhirserver.fhir.datatypes.versions import order_of_version
 from fhirserver.fhir.terminology.code_system import CodeSystem
 from fhirserver.interactions.create import create
 from fhirserver.interactions.delete import delete
@@ -14,7 +15,7 @@ from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
 from fhirserver.terminology import sources as module
 from fhirserver.terminology.known import KnownTerminology
-from fhirserver.terminology.sources import Sources, order_of_version
+from fhirserver.terminology.sources import Sources
 
 
 class Clock:
