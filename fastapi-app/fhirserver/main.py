@@ -23,10 +23,13 @@ from fhirserver.access.caller import Caller
 from fhirserver.access.changes import Changes
 from fhirserver.access.issuers import IssuerRules, OpenIdIssuer
 from fhirserver.access.keys import ALGORITHM, KeyRing
+from fhirserver.access.oauth.client_authentication import ClientAuthentication
+from fhirserver.access.oauth.clients import Clients
+from fhirserver.access.oauth.tokens import TokenEndpoint
 from fhirserver.access.passwords import Passwords
-from fhirserver.access.policy import Policy, Scoped, Unrestricted
+from fhirserver.access.policy import Both, Policy, Scoped, Unrestricted
 from fhirserver.access.rate_limits import RateLimit
-from fhirserver.access.service import Access, RateLimits
+from fhirserver.access.service import Access, OAuth, RateLimits
 from fhirserver.access.tokens import Expectations
 from fhirserver.fhir.datatypes.ids import BUCKETS, uuid8
 from fhirserver.fhir.definitions import Definitions
@@ -45,9 +48,9 @@ from fhirserver.remote.redis import SharedByRedis
 from fhirserver.search.extract import Extractor
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage.engine import Pool
-from fhirserver.storage.identity_store import PostgresIdentityStore
 from fhirserver.storage.index_store import PostgresIndex
 from fhirserver.storage.job_store import PostgresJobs
+from fhirserver.storage.oauth_store import PostgresOAuthStore
 from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
 from fhirserver.terminology.known import KnownTerminology
@@ -211,7 +214,7 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
     issuer = auth.issuer or (base_url.removesuffix("/fhir") if base_url else "urn:fhirserver")
     skew = timedelta(seconds=auth.clock_skew_seconds)
     expected = Expectations(issuer, auth.audience or base_url or "urn:fhirserver:fhir", (ALGORITHM,), skew)
-    store = PostgresIdentityStore(process.pool, observe_statement, redis.ring if redis is not None else None)
+    store = PostgresOAuthStore(process.pool, observe_statement, redis.ring if redis is not None else None)
     keys = KeyRing(store, clock, auth.key_passphrase.get_secret_value() if auth.key_passphrase else None)
     passwords = Passwords(auth.password_min_length)
     issuers = {
@@ -226,7 +229,11 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
 
     def policy_of(caller: Caller) -> Policy:
         server = process.current.server
-        return Scoped(caller.grants, caller.patient, server.definitions, server.zone, server.clock())
+        own = Scoped(caller.grants, caller.patient, server.definitions, server.zone, server.clock())
+        app = caller.app
+        if app is None:
+            return own
+        return Both(own, Scoped(app.grants, app.patient, server.definitions, server.zone, server.clock()))
 
     def is_fresh() -> bool:
         return changes.is_fresh()
@@ -243,7 +250,13 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
         RateLimit(settings.limits.auth_requests_per_minute, time.time),
     )
     administration = Administration(store, passwords, process.definitions, process.zone, clock)
-    return Access(authentication, accounts, administration, keys, limits), changes
+    oauth = OAuth(
+        Clients(store, process.definitions, process.zone, clock),
+        ClientAuthentication(store, Fetch(allow_private=auth.private_key_sets), skew, clock),
+        TokenEndpoint(store, keys, expected, lifetimes, clock),
+        issuer if issuer.startswith("http") else None,
+    )
+    return Access(authentication, accounts, administration, keys, limits, oauth), changes
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,10 @@ class IssuerSettings(_Group):
 
 
 class AuthSettings(_Group):
-    """Who may come in. `self_registration`: the roles that somebody may register for, separated by commas."""
+    """Who may come in. `self_registration`: the roles that somebody may register for, separated by commas.
+
+    `private_key_sets`: the keys of clients (`jwks_uri`) may be at private addresses, and be had by plain HTTP.
+    """
 
     enabled: bool = True
     issuer: str | None = None
@@ -119,6 +122,7 @@ class AuthSettings(_Group):
     self_registration: str = ""
     password_min_length: int = Field(12, ge=8, le=64)
     key_passphrase: SecretStr | None = None
+    private_key_sets: bool = False
     issuers: tuple[IssuerSettings, ...] = ()
 
     @property

@@ -179,6 +179,25 @@ def test_users_are_administered_by_the_operator(dsn):
     assert kid in run("keys", "list", FHIR_DATABASE_URL=dsn).stdout.split()
 
 
+def test_clients_are_administered_by_the_operator(dsn, tmp_path: Path):
+    back = ("--redirect-uri", "https://app.example/back")
+    created = run("clients", "create", "App", "launch/patient patient/*.rs", *back, FHIR_DATABASE_URL=dsn)
+    assert created.returncode == 0, created.stderr
+    id = created.stdout.strip()
+    listed = f"{id}\tApp\tnone\tlaunch/patient patient/*.rs\t"
+    assert f"{listed}enabled\n" in run("clients", "list", FHIR_DATABASE_URL=dsn).stdout
+    assert run("clients", "disable", id, FHIR_DATABASE_URL=dsn).returncode == 0
+    assert f"{listed}disabled\n" in run("clients", "list", FHIR_DATABASE_URL=dsn).stdout
+    basic = ("--method", "client_secret_basic")
+    id, secret = run("clients", "create", "B", "user/*.rs", *back, *basic, FHIR_DATABASE_URL=dsn).stdout.split()
+    other = run("clients", "secret", id, FHIR_DATABASE_URL=dsn).stdout.strip()
+    assert other != secret
+    (tmp_path / "keys.json").write_text('{"keys": []}')
+    keys = ("--method", "private_key_jwt", "--jwks-file", str(tmp_path / "keys.json"))
+    wrong = run("clients", "create", "S", "system/*.rs", *keys, FHIR_DATABASE_URL=dsn)
+    assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (1, "", 1)
+
+
 def test_the_first_administrator_is_made_once(data_dir: Path):
     data = data_dir / "admin"
     try:

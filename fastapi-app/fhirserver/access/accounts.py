@@ -112,14 +112,12 @@ class Accounts:
             raise conflict("this username is taken")
         return user
 
-    async def login(self, username: str, password: str, scope: str | None, address: str) -> Tokens:
-        """Tokens for who knows the password. `invalid_grant`, `too_many`."""
+    async def verified(self, username: str, password: str, address: str) -> User:
+        """The user who knows the password. `invalid_grant`, `too_many`. The only place where a password lets in."""
         name, now = username.strip().lower(), self._clock()
         account = _attempts_of("account", name)
         await self._count(account, now, BY_ACCOUNT)
         await self._count(_attempts_of("address", address), now, BY_ADDRESS)
-        if scope is not None:
-            _require_scope(scope)
         user = await self._store.user_named(name if _USERNAME.fullmatch(name) else "")
         is_right = await self._passwords.verify(password, user.password_hash if user is not None else None)
         if user is None or not is_right or user.disabled:
@@ -128,9 +126,17 @@ class Accounts:
         if self._passwords.is_outdated(user.password_hash):
             user = replace(user, password_hash=await self._passwords.hash(password))
             await self._store.save_user(user)
+        return user
+
+    async def login(self, username: str, password: str, scope: str | None, address: str) -> Tokens:
+        """Tokens for who knows the password. `invalid_grant`, `too_many`."""
+        if scope is not None:
+            _require_scope(scope)
+        user = await self.verified(username, password, address)
         handle, secret = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
+        now = self._clock()
         expires = now + self._lifetimes.refresh
-        sign_in = SignIn(_sign_in_id(handle), user.id, digest(secret), scope or None, now, expires)
+        sign_in = SignIn(sign_in_id(handle), user.id, digest(secret), scope or None, now, expires)
         await self._store.add_sign_in(sign_in)
         return await self._tokens(user, sign_in, f"{handle}.{secret}")
 
@@ -139,11 +145,11 @@ class Accounts:
         handle, _, secret = refresh_token.partition(".")
         refusal = invalid_grant("the refresh token is not good, or no longer")
         found = (
-            await self._store.sign_in(_sign_in_id(handle))
+            await self._store.sign_in(sign_in_id(handle))
             if len(refresh_token) < _LONGEST_NAME and refresh_token.isascii()
             else None
         )
-        if found is None:
+        if found is None or found[0].kind != "login":  # apps have theirs from the token endpoint
             raise refusal
         sign_in, user = found
         if sign_in.revoked or sign_in.expires <= self._clock() or user.disabled:
@@ -215,6 +221,6 @@ def _attempts_of(kind: str, name: str) -> str:
     return f"{kind}:{digest(name).hex()}"
 
 
-def _sign_in_id(handle: str) -> str:
+def sign_in_id(handle: str) -> str:
     """Tokens name their sign-in, and who sees one does not learn how to refresh it, nor how to end it."""
     return digest(handle).hex()[:32]

@@ -8,15 +8,16 @@ they have not heard for too long.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from fhirserver.access.caller import Caller
+from fhirserver.access.caller import App, Caller
 from fhirserver.access.keys import KeyRing
+from fhirserver.access.oauth.store import Client, OAuthStore
 from fhirserver.access.policy import Policy
 from fhirserver.access.scopes import Scope, understood
-from fhirserver.access.store import IdentityStore, User
+from fhirserver.access.store import SignIn, User
 from fhirserver.access.tokens import Expectations, InvalidToken, issuer_of, verified
 from fhirserver.fhir.outcomes import NotAuthenticated
 
@@ -75,7 +76,7 @@ class Authentication:
 
     def __init__(
         self,
-        store: IdentityStore,
+        store: OAuthStore,
         keys: KeyRing,
         expected: Expectations,
         issuers: Mapping[str, Issuer],
@@ -134,14 +135,47 @@ class Authentication:
         if external is not None:
             return await self._by_external(await external.identify(token, now), issuer)
         claims = await verified(token, self._keys.public, self._expected, now)
+        expires = datetime.fromtimestamp(claims["exp"], now.tzinfo)
+        if "sid" not in claims and "client_id" in claims:
+            return await self._of_client(claims, _earliest(now, expires))
         found = await self._store.sign_in(str(claims.get("sid")))
-        if found is None:
+        if found is None or found[0].kind == "browser":
             raise InvalidToken("the token belongs to no login")
         sign_in, user = found
         if sign_in.revoked or sign_in.expires <= now or user.id != claims["sub"]:
             raise InvalidToken("the token was revoked")
-        until = _earliest(now, datetime.fromtimestamp(claims["exp"], now.tzinfo), sign_in.expires)
+        until = _earliest(now, expires, sign_in.expires)
+        if sign_in.kind == "app":
+            return await self._of_app(user, sign_in, str(claims.get("scope", "")), until)
         return await self._of_user(user, f"session:{sign_in.id}", sign_in.scope, until)
+
+    async def _of_client(self, claims: Mapping[str, Any], until: datetime) -> _Known:
+        """A system that has its token from client_credentials: what it asked for, of what it may have now."""
+        client = await self._enabled(str(claims["client_id"]))
+        id = str(claims.get("jti"))
+        if claims["sub"] != client.id or await self._store.is_revoked(id):
+            raise InvalidToken("the token was revoked")
+        grants = understood(client.scope.split()), understood(str(claims.get("scope", "")).split())
+        caller = Caller("client", client.id, client.name, f"token:{id}", (), grants)
+        subjects = frozenset((caller.credential, f"client:{client.id}"))
+        return _Known(Identified(caller, self._policy_of(caller), None, is_admin=False), until, subjects)
+
+    async def _of_app(self, user: User, sign_in: SignIn, scope: str, until: datetime) -> _Known:
+        """An app for a user: what it was given, of what the app may have now, of what the user may do now."""
+        client = await self._enabled(str(sign_in.client_id))
+        texts = scope, sign_in.scope or "", client.scope
+        patient = (sign_in.context or {}).get("patient")
+        app = App(client.id, client.name, tuple(understood(text.split()) for text in texts), patient)
+        own = (await self.of_user(user, f"app:{sign_in.id}")).caller
+        caller = replace(own, app=app)
+        subjects = frozenset((f"session:{sign_in.id}", f"user:{user.id}", f"client:{client.id}"))
+        return _Known(Identified(caller, self._policy_of(caller), user, is_admin=False), until, subjects)
+
+    async def _enabled(self, client_id: str) -> Client:
+        client = await self._store.client(client_id)
+        if client is None or client.disabled:
+            raise InvalidToken("the token was revoked")
+        return client
 
     async def _by_key(self, key: str, now: datetime) -> _Known:
         found = await self._store.api_key(digest(key))
@@ -150,14 +184,18 @@ class Authentication:
         api_key, user = found
         return await self._of_user(user, f"key:{api_key.id}", api_key.scope, _earliest(now, api_key.expires))
 
-    async def _of_user(self, user: User, credential: str, scope: str | None, until: datetime) -> _Known:
+    async def of_user(self, user: User, credential: str, scope: str | None = None) -> Identified:
+        """What the user may do, with a credential whose scope narrows it. Raises InvalidToken for who is disabled."""
         if user.disabled:
             raise InvalidToken("the token was revoked")
         caller, is_admin = await self._caller(
             "user", user.id, user.username, credential, user.roles, user.fhir_user, scope
         )
-        subjects = frozenset((credential, f"user:{user.id}"))
-        return _Known(Identified(caller, self._policy_of(caller), user, is_admin), until, subjects)
+        return Identified(caller, self._policy_of(caller), user, is_admin)
+
+    async def _of_user(self, user: User, credential: str, scope: str | None, until: datetime) -> _Known:
+        identified = await self.of_user(user, credential, scope)
+        return _Known(identified, until, frozenset((credential, f"user:{user.id}")))
 
     async def _by_external(self, identity: ExternalIdentity, issuer: str) -> _Known:
         if await self._store.is_revoked(identity.token_id):

@@ -9,13 +9,26 @@ Kind = Literal["operator", "user", "client"]
 
 
 @dataclass(frozen=True, slots=True)
+class App:
+    """An app that acts for a user. `grants` are the scopes that it was given, and those that it may be given at most.
+
+    `patient` is the id of the patient that the app was opened for, which need not be the user.
+    """
+
+    client_id: str
+    name: str
+    grants: tuple[tuple[Scope, ...], ...]
+    patient: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is asking.
 
     `id` is that of the user or client, `name` how people call it. `credential` names what it was told by
-    (`session:…`, `key:…`, `token:…`), never the secret itself. `grants` are sets of scopes: what may be done is what
-    every one of them allows (a user's own, and those that the user gave to an app). `patient` is the id of the patient
-    that scopes of the context `patient` are about; `fhir_user` the resource that stands for the user.
+    (`session:…`, `app:…`, `key:…`, `token:…`), never the secret itself. `grants` are sets of scopes: what may be done
+    is what every one of them allows. `patient` is the id of the patient that scopes of the context `patient` are about;
+    `fhir_user` the resource that stands for the user. What an `app` does for a user, both have to be allowed to do.
     """
 
     kind: Kind
@@ -27,6 +40,7 @@ class Caller:
     patient: str | None = None
     fhir_user: str | None = None
     purpose_of_use: str | None = None
+    app: App | None = None
 
 
 OPERATOR = Caller("operator", "operator", "operator")

@@ -26,6 +26,21 @@ def invalid_scope(text: str) -> AccessError:
     return AccessError(400, "invalid_scope", text)
 
 
+def invalid_client(text: str) -> AccessError:
+    """The client does not prove who it is. The text does not say whether there is such a client."""
+    return AccessError(401, "invalid_client", text)
+
+
+def unauthorized_client(text: str) -> AccessError:
+    """The client is not one that may do this."""
+    return AccessError(400, "unauthorized_client", text)
+
+
+def unsupported_grant_type(text: str) -> AccessError:
+    """Tokens are not given for this."""
+    return AccessError(400, "unsupported_grant_type", text)
+
+
 def forbidden(text: str) -> AccessError:
     """The caller may not do this."""
     return AccessError(403, "insufficient_scope", text)

@@ -4,23 +4,19 @@ https://openid.net/specs/openid-connect-discovery-1_0.html. Where its keys are c
 document, never from a token. Keys are kept for an hour; a key that is not known is asked for, but not often.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from fhirserver.access.authentication import ExternalIdentity
+from fhirserver.access.key_sets import Fetch, KeptKeys, KeySet, usable
 from fhirserver.access.scopes import parse_scope
-from fhirserver.access.tokens import Expectations, InvalidToken, key_type, verified
+from fhirserver.access.tokens import Expectations, InvalidToken, verified
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 _KEPT = timedelta(hours=1)
-_ASK_AGAIN = timedelta(seconds=30)
-_MOST_KEYS = 50
-
-Fetch = Callable[[str], Awaitable[Any]]
-"""The JSON at an address. Whatever it raises means that it can't be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +44,12 @@ class OpenIdIssuer:
     def __init__(self, rules: IssuerRules, fetch: Fetch, skew: timedelta, clock: Callable[[], datetime]):
         self._rules = rules
         self._fetch = fetch
-        self._clock = clock
         self._expected = Expectations(rules.issuer, rules.audience, tuple(rules.algorithms), skew)
-        self._keys: dict[str, Mapping[str, Any]] = {}
-        self._fetched: datetime | None = None
-        self._asked: datetime | None = None
+        self._keys = KeptKeys(self._fetched_keys, _KEPT, clock)
 
     async def identify(self, token: str, now: datetime) -> ExternalIdentity:
         """Who the token is about. Raises InvalidToken."""
-        claims = await verified(token, self._key, self._expected, now)
+        claims = await verified(token, self._keys.key, self._expected, now)
         rules = self._rules
         given = _at(claims, rules.roles_claim)
         values = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
@@ -73,37 +66,12 @@ class OpenIdIssuer:
             expires=datetime.fromtimestamp(claims["exp"], now.tzinfo),
         )
 
-    async def _key(self, kid: str) -> Mapping[str, Any] | None:
-        now = self._clock()
-        is_old = self._fetched is None or now - self._fetched >= _KEPT
-        may_ask = self._asked is None or now - self._asked >= _ASK_AGAIN
-        if (is_old or kid not in self._keys) and may_ask:
-            self._asked = now
-            try:
-                self._keys = await self._fetched_keys()
-                self._fetched = now
-            except Exception as error:
-                # Keys that are known stay good while their issuer can't be reached.
-                if kid not in self._keys:
-                    raise InvalidToken("the keys of the token's issuer can't be had") from error
-        return self._keys.get(kid)
-
-    async def _fetched_keys(self) -> dict[str, Mapping[str, Any]]:
+    async def _fetched_keys(self) -> KeySet:
         issuer = self._rules.issuer
         discovery = await self._fetch(issuer.rstrip("/") + "/.well-known/openid-configuration")
         if not isinstance(discovery, dict) or discovery.get("issuer") != issuer:
             raise InvalidToken("what the issuer says of itself is not about it")
-        key_set = await self._fetch(str(discovery.get("jwks_uri")))
-        listed = key_set.get("keys") if isinstance(key_set, dict) else None
-        kinds = {key_type(algorithm) for algorithm in self._rules.algorithms}
-        return {
-            key["kid"]: key
-            for key in (listed if isinstance(listed, list) else ())[:_MOST_KEYS]
-            if isinstance(key, dict)
-            and isinstance(key.get("kid"), str)
-            and key.get("kty") in kinds
-            and key.get("use", "sig") == "sig"
-        }
+        return usable(await self._fetch(str(discovery.get("jwks_uri"))), self._rules.algorithms)
 
 
 def _at(claims: Mapping[str, Any], path: str) -> Any:

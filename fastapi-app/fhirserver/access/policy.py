@@ -99,6 +99,20 @@ class Scoped:
         return NOTHING if NOTHING in parts else conjunction(parts)
 
 
+class Both:
+    """What every one of these policies allows: what a user may do, and what the user gave an app."""
+
+    def __init__(self, *policies: Policy):
+        self._policies = policies
+
+    def restriction(self, permission: Permission, resource_type: str) -> Node | None:
+        trees = [policy.restriction(permission, resource_type) for policy in self._policies]
+        if NOTHING in trees:
+            return NOTHING
+        limiting = dict.fromkeys(tree for tree in trees if tree is not None)
+        return conjunction(limiting) if limiting else None
+
+
 def query_tree(scope: Scope, resource_type: str, definitions: Definitions, zone: tzinfo, now: datetime) -> Node:
     """The tree of a scope's parameters for a type. InvalidScope unless they are about the resource itself only."""
     try:

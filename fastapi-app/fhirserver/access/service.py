@@ -6,6 +6,9 @@ from fhirserver.access.accounts import Accounts
 from fhirserver.access.administration import Administration
 from fhirserver.access.authentication import Authentication
 from fhirserver.access.keys import KeyRing
+from fhirserver.access.oauth.client_authentication import ClientAuthentication
+from fhirserver.access.oauth.clients import Clients
+from fhirserver.access.oauth.tokens import TokenEndpoint
 from fhirserver.access.rate_limits import RateLimit
 
 
@@ -19,6 +22,16 @@ class RateLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth:
+    """The authorization server. `issuer` is how it is called in tokens about people; None: by its address."""
+
+    clients: Clients
+    client_authentication: ClientAuthentication
+    tokens: TokenEndpoint
+    issuer: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """Who may come in, and how."""
 
@@ -27,3 +40,4 @@ class Access:
     administration: Administration
     keys: KeyRing
     limits: RateLimits
+    oauth: OAuth

@@ -1,9 +1,9 @@
 """What access control needs of storage: who there is, how they prove it, and what changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class Role:
 class SignIn:
     """What a login began: a family of refresh tokens, of which the one with this digest is good.
 
-    `scope` narrows what the user may do; None: everything that the user may.
+    `scope` narrows what the user may do; None: everything that the user may. A sign-in of the kind `app` is what the
+    user gave the client `client_id`, `context` what for; one of the kind `browser` is good for the pages where users
+    decide on that, and for nothing else.
     """
 
     id: str
@@ -44,6 +46,9 @@ class SignIn:
     created: datetime
     expires: datetime
     revoked: bool = False
+    kind: Literal["login", "browser", "app"] = "login"
+    client_id: str | None = None
+    context: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,8 @@ class Backoff:
 class IdentityStore(Protocol):
     """Users, roles, sign-ins, keys. What changes the standing of somebody is announced with the same commit.
 
-    A subject of an announcement is `user:<id>`, `session:<id>`, `key:<id>`, `token:<id>`, `roles` or `signing-keys`.
+    A subject of an announcement is `user:<id>`, `session:<id>`, `key:<id>`, `token:<id>`, `client:<id>`, `roles` or
+    `signing-keys`.
     """
 
     async def add_user(self, user: User) -> bool:

@@ -15,7 +15,7 @@ from jose import jwk, jws, jwt
 from jose.exceptions import JOSEError
 
 LONGEST = 8192
-_ABOUT_KEYS = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "zip"})
+_ABOUT_KEYS = frozenset({"jwk", "x5u", "x5c", "crit", "zip"})
 _TYPES = ("JWT", "AT+JWT", "APPLICATION/AT+JWT")
 
 Keys = Callable[[str], Awaitable[Mapping[str, Any] | None]]
@@ -28,12 +28,16 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What tokens of an issuer have to be like; `skew` is how far its clock may be from ours."""
+    """What tokens of an issuer have to be like; `skew` is how far its clock may be from ours.
+
+    `key_set_url`: where its keys are, if a token may say so too (`jku`). It is not believed, but compared.
+    """
 
     issuer: str
     audience: str
     algorithms: Sequence[str]
     skew: timedelta
+    key_set_url: str | None = None
 
 
 def key_type(algorithm: str) -> str:
@@ -58,7 +62,9 @@ async def verified(token: str, keys: Keys, expected: Expectations, now: datetime
     if not isinstance(kid, str):
         raise InvalidToken("the token does not say by which key it is signed")
     if _ABOUT_KEYS & header.keys() or str(header.get("typ", "JWT")).upper() not in _TYPES:
-        raise InvalidToken("the header of the token is not that of an access token")
+        raise InvalidToken("the header of the token says what it may not")
+    if "jku" in header and (expected.key_set_url is None or header["jku"] != expected.key_set_url):
+        raise InvalidToken("the header of the token says what it may not")
     key = await keys(kid)
     if key is None or key.get("kty") != key_type(algorithm) or key.get("alg", algorithm) != algorithm:
         raise InvalidToken("the token is signed by a key that its issuer does not have")
@@ -118,11 +124,16 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def signed(
-    claims: Mapping[str, Any], signing_key: tuple[str, str], algorithm: str, now: datetime, lifetime: timedelta
+    claims: Mapping[str, Any],
+    signing_key: tuple[str, str],
+    algorithm: str,
+    now: datetime,
+    lifetime: timedelta,
+    kind: str = "at+jwt",
 ) -> str:
-    """A token of these claims, which is good from now on, signed by (kid, private PEM)."""
+    """A token of these claims, which is good from now on, signed by (kid, private PEM). `kind` is its `typ`."""
     kid, pem = signing_key
     moment = int(now.timestamp())
     times = {"iat": moment, "nbf": moment, "exp": moment + int(lifetime.total_seconds())}
     content = {**claims, **times, "jti": secrets.token_urlsafe(16)}
-    return str(jwt.encode(content, pem, algorithm=algorithm, headers={"kid": kid, "typ": "at+jwt"}))
+    return str(jwt.encode(content, pem, algorithm=algorithm, headers={"kid": kid, "typ": kind}))

@@ -15,7 +15,7 @@ import uvicorn
 import fhirserver
 from fhirserver.access.errors import AccessError
 from fhirserver.access.keys import KeyUnreadable
-from fhirserver.cli import cluster, packages, reindex, terminology, users
+from fhirserver.cli import clients, cluster, packages, reindex, terminology, users
 from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.interactions.context import Mode
@@ -38,6 +38,7 @@ app.add_typer(packages.app, name="packages")
 app.add_typer(terminology.app, name="terminology")
 app.add_typer(users.app, name="users")
 app.add_typer(users.keys, name="keys")
+app.add_typer(clients.app, name="clients")
 
 _OWN_MACHINE = ("127.0.0.1", "::1", "localhost")
 

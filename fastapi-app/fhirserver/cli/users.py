@@ -23,7 +23,7 @@ keys = typer.Typer(no_args_is_help=True, help="The keys that sign access tokens.
 Username = Annotated[str, typer.Argument(help="The username.")]
 
 
-def _administer(data: Path | None, work: Callable[[Access], Awaitable[T]]) -> T:
+def administer(data: Path | None, work: Callable[[Access], Awaitable[T]]) -> T:
     """What the work gives, done with the server's access control."""
     settings = load_settings()
 
@@ -51,7 +51,7 @@ def users_create_admin(
         _, generated = await access.administration.add_admin(username, password)
         return generated or ""
 
-    generated = _administer(data, work)
+    generated = administer(data, work)
     if generated is not None:
         print(username, generated)
 
@@ -66,7 +66,7 @@ def users_create(
     data: DataDir = None,
 ) -> None:
     """Create a user. Prints the username and a password, which is not told again."""
-    _, generated = _administer(
+    _, generated = administer(
         data, lambda access: access.administration.add_user(username, email, full_name, roles, fhir_user)
     )
     print(username, generated)
@@ -82,7 +82,7 @@ def users_list(data: DataDir = None) -> None:
             found += page
         return found
 
-    for user in _administer(data, work):
+    for user in administer(data, work):
         print(
             user.username, ",".join(user.roles), user.fhir_user or "-", "disabled" if user.disabled else "enabled",
             sep="\t",
@@ -92,13 +92,13 @@ def users_list(data: DataDir = None) -> None:
 @app.command("disable")
 def users_disable(username: Username, data: DataDir = None) -> None:
     """Let the user in no more: what they are signed in with ends within seconds."""
-    _administer(data, lambda access: access.administration.change_user(username, disabled=True))
+    administer(data, lambda access: access.administration.change_user(username, disabled=True))
 
 
 @app.command("enable")
 def users_enable(username: Username, data: DataDir = None) -> None:
     """Let the user in again."""
-    _administer(data, lambda access: access.administration.change_user(username, disabled=False))
+    administer(data, lambda access: access.administration.change_user(username, disabled=False))
 
 
 @app.command("roles")
@@ -109,7 +109,7 @@ def users_roles(
     data: DataDir = None,
 ) -> None:
     """Print the roles of a user, or change them, or the resource that stands for the user."""
-    user = _administer(
+    user = administer(
         data, lambda access: access.administration.change_user(username, roles=roles or None, fhir_user=fhir_user)
     )
     print(user.username, ",".join(user.roles), user.fhir_user or "-", sep="\t")
@@ -118,7 +118,7 @@ def users_roles(
 @app.command("password")
 def users_password(username: Username, data: DataDir = None) -> None:
     """Make a new password for the user, and print it. What they are signed in with ends."""
-    print(username, _administer(data, lambda access: access.administration.reset_password(username)))
+    print(username, administer(data, lambda access: access.administration.reset_password(username)))
 
 
 @keys.command("rotate")
@@ -128,7 +128,7 @@ def keys_rotate(
 ) -> None:
     """Make a new key for access tokens. What older ones have signed stays good until it expires."""
     lifetime = timedelta(minutes=load_settings().auth.access_token_minutes + 10)
-    print(_administer(data, lambda access: access.keys.rotate(lifetime, revoke=revoke)))
+    print(administer(data, lambda access: access.keys.rotate(lifetime, revoke=revoke)))
 
 
 @keys.command("list")
@@ -138,4 +138,4 @@ def keys_list(data: DataDir = None) -> None:
     async def work(access: Access) -> list[str]:
         return [key["kid"] for key in access.keys.jwks()["keys"]]
 
-    print("\n".join(_administer(data, work)))
+    print("\n".join(administer(data, work)))

@@ -211,6 +211,9 @@ sign_in = Table(
     Column("created", DateTime(timezone=True), nullable=False),
     Column("expires", DateTime(timezone=True), nullable=False),
     Column("revoked", Boolean, nullable=False, server_default=text("false")),
+    Column("kind", Text, nullable=False, server_default=text("'login'")),
+    Column("client_id", Text),
+    Column("context", JSON),
     PrimaryKeyConstraint("bucket", "id"),
 )
 
@@ -230,6 +233,32 @@ revoked_token = Table(
     metadata,
     Column("bucket", Integer, nullable=False),
     Column("id", Text, nullable=False),
+    Column("expires", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("bucket", "id"),
+)
+
+oauth_client = Table(
+    "oauth_client",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("redirect_uris", ARRAY(Text), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("jwks", JSON),
+    Column("jwks_uri", Text),
+    Column("secret_digest", LargeBinary),
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+)
+
+single_use = Table(
+    "single_use",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("used_for", Text),
     Column("expires", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("bucket", "id"),
 )
@@ -274,7 +303,16 @@ job = Table(
     Column("heartbeat", DateTime(timezone=True)),
 )
 
-DISTRIBUTED = (resource, resource_history, compartment_outside, load_receipt, sign_in, login_attempt, revoked_token)
+DISTRIBUTED = (
+    resource,
+    resource_history,
+    compartment_outside,
+    load_receipt,
+    sign_in,
+    login_attempt,
+    revoked_token,
+    single_use,
+)
 REFERENCE = (
     server_secret,
     code_system,
@@ -284,6 +322,7 @@ REFERENCE = (
     api_key,
     signing_key,
     access_change,
+    oauth_client,
     conformance_change,
     search_parameter,
     index_format,

@@ -9,6 +9,7 @@ from typing import cast
 from starlette.requests import Request
 
 from fhirserver.access.authentication import Identified
+from fhirserver.access.oauth.addresses import Addresses
 from fhirserver.access.policy import Unrestricted
 from fhirserver.access.service import Access
 from fhirserver.fhir.outcomes import InvalidRequest, NotAuthenticated
@@ -82,6 +83,12 @@ def validation_of(scope: Scope) -> Mode | None:
 def base_url_of(request: Request) -> str:
     """The base of this server's URLs: as it is set, or as the client addressed it: scheme, host, and /fhir."""
     return web_of(request).base_url or _addressed(request.scope)
+
+
+def addresses_of(request: Request) -> Addresses:
+    """Where the authorization server is, as the client addresses this one."""
+    base = base_url_of(request)
+    return Addresses(base, access_of(request).oauth.issuer or base.removesuffix("/fhir"))
 
 
 def _addressed(scope: Scope) -> str:

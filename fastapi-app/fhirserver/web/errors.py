@@ -24,7 +24,7 @@ from fhirserver.fhir.resource_json import serialize
 from fhirserver.fhir.validation.positions import located
 from fhirserver.web.dependencies import AUTH_PATH
 from fhirserver.web.responses import Header, json_response
-from fhirserver.web.scope import JSON_BODY, Scope, request_id
+from fhirserver.web.scope import JSON_BODY, Scope, header, request_id
 
 RETRY_AFTER_SECONDS = 5
 _OAUTH_CODES = {
@@ -85,7 +85,10 @@ async def on_access_error(request: Request, error: Exception) -> Response:
     """Exception handler for `AccessError`."""
     if not isinstance(error, AccessError):
         raise error
-    return access_error_response(error)
+    answer = access_error_response(error)
+    if error.error == "invalid_client" and header(request.scope, b"authorization") is not None:
+        answer.raw_headers.append((b"www-authenticate", b'Basic realm="fhir"'))
+    return answer
 
 
 def _headers_of(error: FhirError) -> list[Header]:

@@ -4,15 +4,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fhirserver.access.policy import Scoped, require_sound
+from fhirserver.access.policy import Both, Scoped, require_sound
 from fhirserver.access.record import record_of
 from fhirserver.access.scopes import InvalidScope, parse_scopes
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.search.evaluate import is_evaluable
+from fhirserver.search.rewrite.restrict import buckets_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HERE = f"bucket={home_bucket('p')}"
+THERE = f"bucket={home_bucket('q')}"
 
 
 def policy(definitions: Definitions, *grants: str, patient: str | None = "p") -> Scoped:
@@ -53,6 +55,34 @@ def policy(definitions: Definitions, *grants: str, patient: str | None = "p") ->
 )
 def test_the_tree_of_scopes(definitions: Definitions, grants, permission, resource_type: str, expected: str):
     assert str(policy(definitions, *grants).restriction(permission, resource_type)) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "app", "patient", "expected"),
+    [
+        ("user/*.rs", "patient/Observation.rs", "q", f"({THERE} AND patient=Patient/q)"),  # a doctor's app about q
+        ("patient/*.rs", "user/Observation.rs", "q", f"({HERE} AND patient=Patient/p)"),  # an app of p's, opened for q
+        ("patient/*.rs", "patient/Observation.rs", "p", f"({HERE} AND patient=Patient/p)"),
+        ("patient/*.rs", "patient/Observation.rs", None, "nothing"),
+        ("user/*.rs", "", "q", "nothing"),
+        ("", "user/*.rs", "q", "nothing"),
+        ("user/*.rs", "user/*.rs", None, "None"),
+        ("user/Observation.rs?status=final", "user/*.rs?_tag=x", None, "(status=final AND _tag=x)"),
+    ],
+)
+def test_what_an_app_does_both_it_and_its_user_have_to_be_allowed(
+    definitions: Definitions, own, app, patient, expected
+):
+    both = Both(policy(definitions, own), policy(definitions, app, patient=patient))
+    assert str(both.restriction("read", "Observation")) == expected
+
+
+def test_a_patients_role_is_about_the_user_whomever_an_app_was_opened_for(definitions: Definitions):
+    both = Both(policy(definitions, "patient/*.rs"), policy(definitions, "patient/*.rs", patient="q"))
+    tree = both.restriction("read", "Observation")
+    assert str(tree) == f"({HERE} AND patient=Patient/p AND {THERE} AND patient=Patient/q)"
+    assert tree is not None
+    assert buckets_of(tree) == frozenset()
 
 
 def test_without_a_patient_its_scopes_allow_nothing(definitions: Definitions):

@@ -38,6 +38,24 @@ def access_paths() -> dict[str, Any]:
     change = {"roles": _STRINGS, "disabled": {"type": "boolean"}, "fhir_user": _STRING}
     role = {"scopes": _STRING, "description": _STRING}
     key = {"name": _STRING, "scope": _STRING, "expires_in_days": {"type": "integer", "default": 90}}
+    token = dict.fromkeys(
+        ("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "client_id"), _STRING
+    ) | dict.fromkeys(("client_assertion_type", "client_assertion"), _STRING)
+    client = {
+        "client_name": _STRING,
+        "scope": _STRING,
+        "redirect_uris": _STRINGS,
+        "jwks": {"type": "object"},
+        "jwks_uri": _STRING,
+        "token_endpoint_auth_method": {"enum": ["none", "client_secret_basic", "private_key_jwt"]},
+    }
+    client_shown = {
+        "client_name": "Growth charts",
+        "scope": "launch/patient patient/*.rs openid fhirUser",
+        "redirect_uris": ["https://app.example.org/back"],
+    }
+    changed = {name: schema for name, schema in client.items() if name != "token_endpoint_auth_method"}
+    change_client = _body(_JSON, {**changed, "disabled": {"type": "boolean"}}, ())
     return {
         "/auth/register": {
             "post": _operation(
@@ -99,6 +117,32 @@ def access_paths() -> dict[str, Any]:
         "/auth/api-keys/{id}": {
             "parameters": [_path("id")],
             "delete": _operation("revokeApiKey", "Revoke a key", empty=True),
+        },
+        "/auth/token": {
+            "post": _operation(
+                "token",
+                "Tokens for apps and systems: for a code, a refresh token, an assertion (RFC 6749, SMART on FHIR)",
+                _body(_FORM, token, ("grant_type",)),
+                is_open=True,
+            )
+        },
+        "/auth/clients": {
+            "get": _operation("clients", "Registered apps and systems, in pages (administrators)"),
+            "post": _operation(
+                "registerClient",
+                "Register an app or a system; the answer has its secret, once (administrators)",
+                _body(_JSON, client, ("client_name", "scope"), client_shown),
+                created=True,
+            ),
+        },
+        "/auth/clients/{id}": {
+            "parameters": [_path("id")],
+            "get": _operation("client", "An app or a system (administrators)"),
+            "patch": _operation("changeClient", "Disable, other scopes, other keys (administrators)", change_client),
+        },
+        "/auth/clients/{id}/secret": {
+            "parameters": [_path("id")],
+            "post": _operation("resetSecret", "A new secret, told once (administrators)"),
         },
         "/.well-known/jwks.json": {
             "get": _operation("jwks", "The public keys that verify access tokens", is_open=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 import xxhash
 
 from fhirserver.access.store import ApiKey, Backoff, SignIn, User
@@ -15,18 +16,21 @@ from fhirserver.storage.statements import Statement, Statements
 
 _BUCKETS = 4096
 _OF_USER = ", ".join(f"u.{name}" for name in USER_COLUMNS.split(", "))
-_SIGN_IN = "s.id AS sign_in_id, s.digest, s.scope, s.created AS began, s.expires, s.revoked"
+SIGN_IN_COLUMNS = (
+    "s.id AS sign_in_id, s.user_id AS of_user, s.digest, s.scope, s.created AS began, s.expires, s.revoked, s.kind,"
+    " s.client_id, s.context"
+)
 _KEY = "k.id AS key_id, k.user_id, k.name, k.digest, k.scope, k.created AS made, k.expires, k.revoked"
 
 ADD_SIGN_IN = Statement(
     "add_sign_in",
-    "INSERT INTO sign_in (bucket, id, user_id, digest, scope, created, expires, revoked)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    "INSERT INTO sign_in (bucket, id, user_id, digest, scope, created, expires, revoked, kind, client_id, context)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 )
 FORGET_SIGN_INS = Statement("forget_sign_ins", "DELETE FROM sign_in WHERE bucket = $1 AND expires < $2")
 SIGN_IN = Statement(
     "sign_in",
-    f"SELECT {_SIGN_IN}, {_OF_USER} FROM sign_in AS s JOIN app_user AS u ON u.id = s.user_id"
+    f"SELECT {SIGN_IN_COLUMNS}, {_OF_USER} FROM sign_in AS s JOIN app_user AS u ON u.id = s.user_id"
     " WHERE s.bucket = $1 AND s.id = $2",
 )
 ROTATE = Statement(
@@ -75,12 +79,13 @@ FORGIVE_ADDRESS = Statement(
 )
 
 
-def _bucket(id: str) -> int:
+def bucket_of(id: str) -> int:
+    """Where the row with this id is."""
     return xxhash.xxh3_64_intdigest(id.encode()) % _BUCKETS
 
 
 async def add_sign_in(statements: Statements, sign_in: SignIn) -> None:
-    bucket = _bucket(sign_in.id)
+    bucket = bucket_of(sign_in.id)
     await statements.run(FORGET_SIGN_INS, bucket, sign_in.created)
     await statements.run(
         ADD_SIGN_IN,
@@ -92,25 +97,41 @@ async def add_sign_in(statements: Statements, sign_in: SignIn) -> None:
         sign_in.created,
         sign_in.expires,
         sign_in.revoked,
+        sign_in.kind,
+        sign_in.client_id,
+        orjson.dumps(sign_in.context) if sign_in.context is not None else None,
     )
 
 
 async def sign_in(statements: Statements, id: str) -> tuple[SignIn, User] | None:
-    row = await statements.row(SIGN_IN, _bucket(id), id)
+    row = await statements.row(SIGN_IN, bucket_of(id), id)
     if row is None:
         return None
-    return (
-        SignIn(row["sign_in_id"], row["id"], row["digest"], row["scope"], row["began"], row["expires"], row["revoked"]),
-        user_of(row),
+    return sign_in_of(row), user_of(row)
+
+
+def sign_in_of(row: Any) -> SignIn:
+    """The sign-in in a row that has `SIGN_IN_COLUMNS`."""
+    return SignIn(
+        row["sign_in_id"],
+        row["of_user"],
+        row["digest"],
+        row["scope"],
+        row["began"],
+        row["expires"],
+        row["revoked"],
+        row["kind"],
+        row["client_id"],
+        orjson.loads(row["context"]) if row["context"] is not None else None,
     )
 
 
 async def rotate(statements: Statements, id: str, old_digest: bytes, new_digest: bytes) -> bool:
-    return await statements.run(ROTATE, _bucket(id), id, old_digest, new_digest) == 1
+    return await statements.run(ROTATE, bucket_of(id), id, old_digest, new_digest) == 1
 
 
 async def revoke_sign_in(statements: Statements, id: str) -> None:
-    await statements.run(REVOKE_SIGN_IN, _bucket(id), id)
+    await statements.run(REVOKE_SIGN_IN, bucket_of(id), id)
     await announce(statements, f"session:{id}")
 
 
@@ -155,18 +176,18 @@ async def revoke_api_key(statements: Statements, id: str, user_id: str | None) -
 
 
 async def revoke_token(statements: Statements, id: str, expires: datetime) -> None:
-    await statements.run(FORGET_TOKENS, _bucket(id))
-    await statements.run(REVOKE_TOKEN, _bucket(id), id, expires)
+    await statements.run(FORGET_TOKENS, bucket_of(id))
+    await statements.run(REVOKE_TOKEN, bucket_of(id), id, expires)
     await announce(statements, f"token:{id}")
 
 
 async def is_revoked(statements: Statements, id: str) -> bool:
-    return await statements.row(IS_REVOKED, _bucket(id), id) is not None
+    return await statements.row(IS_REVOKED, bucket_of(id), id) is not None
 
 
 async def attempt(statements: Statements, subject: str, now: datetime, backoff: Backoff) -> datetime | None:
     """Count an attempt, unless it is locked out; then the time until which it is."""
-    bucket = _bucket(subject)
+    bucket = bucket_of(subject)
     counted = await statements.row(
         ATTEMPT,
         bucket,
@@ -195,5 +216,5 @@ def _locks(now: datetime, backoff: Backoff) -> list[datetime]:
 
 
 async def forgive(statements: Statements, account: str, address: str) -> None:
-    await statements.run(FORGIVE_ACCOUNT, _bucket(account), account)
-    await statements.run(FORGIVE_ADDRESS, _bucket(address), address)
+    await statements.run(FORGIVE_ACCOUNT, bucket_of(account), account)
+    await statements.run(FORGIVE_ADDRESS, bucket_of(address), address)

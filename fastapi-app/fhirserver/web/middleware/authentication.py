@@ -16,7 +16,7 @@ from fhirserver.web.errors import refusal
 from fhirserver.web.scope import IDENTIFIED, request_headers
 
 _OPEN_BELOW_BASE = frozenset((f"{BASE_PATH}/metadata",))
-_OPEN_AT_AUTH = frozenset(f"{AUTH_PATH}/{name}" for name in ("login", "register", "refresh"))
+_OPEN_AT_AUTH = frozenset(f"{AUTH_PATH}/{name}" for name in ("login", "register", "refresh", "token"))
 
 
 class AuthenticationGate:

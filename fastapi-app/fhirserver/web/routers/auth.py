@@ -74,7 +74,7 @@ async def register(request: Request) -> Response:
 
 async def login(request: Request) -> Response:
     """Tokens for a username and a password, as the form that OAuth 2 clients send (RFC 6749 4.3.2)."""
-    form = await _form(request)
+    form = await form_of(request)
     if form.get("grant_type", "password") != "password":
         raise invalid_request("grant_type is password here")
     if "username" not in form or "password" not in form:
@@ -89,7 +89,7 @@ async def refresh(request: Request) -> Response:
     if (header(request.scope, b"content-type") or "").startswith("application/json"):
         token = (await body_of(request, Refreshing)).refresh_token
     else:
-        form = await _form(request)
+        form = await form_of(request)
         if form.get("grant_type", "refresh_token") != "refresh_token":
             raise invalid_request("grant_type is refresh_token here")
         token = form.get("refresh_token", "")
@@ -146,6 +146,7 @@ def _myself(access: Access, identified: Identified) -> dict[str, Any]:
         "patient": caller.patient,
         "scopes": [" ".join(map(str, scopes)) for scopes in caller.grants],
         "is_admin": identified.is_admin,
+        "app": caller.app.client_id if caller.app is not None else None,
     }
 
 
@@ -166,7 +167,8 @@ async def body_of(request: Request, model: type[M]) -> M:
         raise invalid_request("; ".join(problems)[:500]) from error
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
+    """The form in the body, each parameter once. `invalid_request`."""
     kind = (header(request.scope, b"content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise invalid_request("send application/x-www-form-urlencoded")
