@@ -28,6 +28,7 @@ from fhirserver.access.oauth.clients import Clients
 from fhirserver.access.oauth.tokens import TokenEndpoint
 from fhirserver.access.passwords import Passwords
 from fhirserver.access.policy import Both, Policy, Scoped, Unrestricted
+from fhirserver.access.protection import Protected
 from fhirserver.access.rate_limits import RateLimit
 from fhirserver.access.service import Access, OAuth, RateLimits
 from fhirserver.access.tokens import Expectations
@@ -229,11 +230,11 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
 
     def policy_of(caller: Caller) -> Policy:
         server = process.current.server
-        own = Scoped(caller.grants, caller.patient, server.definitions, server.zone, server.clock())
+        own: Policy = Scoped(caller.grants, caller.patient, server.definitions, server.zone, server.clock())
         app = caller.app
-        if app is None:
-            return own
-        return Both(own, Scoped(app.grants, app.patient, server.definitions, server.zone, server.clock()))
+        if app is not None:
+            own = Both(own, Scoped(app.grants, app.patient, server.definitions, server.zone, server.clock()))
+        return Protected(own, caller, server.definitions, auth.labels)
 
     def is_fresh() -> bool:
         return changes.is_fresh()

@@ -19,6 +19,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
+from fhirserver.access.sensitivity import RESTRICTED, Label, parse_labels
+
 
 class SettingsError(Exception):
     """Settings that can't be used; one line each in `lines`."""
@@ -111,6 +113,7 @@ class AuthSettings(_Group):
     """Who may come in. `self_registration`: the roles that somebody may register for, separated by commas.
 
     `private_key_sets`: the keys of clients (`jwks_uri`) may be at private addresses, and be had by plain HTTP.
+    `sensitive_labels`: the labels of `meta.security` (`system|code`, separated by commas) that take clearance.
     """
 
     enabled: bool = True
@@ -124,11 +127,23 @@ class AuthSettings(_Group):
     key_passphrase: SecretStr | None = None
     private_key_sets: bool = False
     issuers: tuple[IssuerSettings, ...] = ()
+    sensitive_labels: str = ",".join(f"{label.system}|{label.code}" for label in RESTRICTED)
 
     @property
     def registered_roles(self) -> tuple[str, ...]:
         """The roles that somebody may register for."""
         return tuple(role.strip() for role in self.self_registration.split(",") if role.strip())
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels that take clearance."""
+        return parse_labels(self.sensitive_labels)
+
+    @field_validator("sensitive_labels")
+    @classmethod
+    def _understood(cls, labels: str) -> str:
+        parse_labels(labels)
+        return labels
 
     @field_validator("self_registration")
     @classmethod

@@ -17,6 +17,7 @@ from fhirserver.access.keys import KeyRing
 from fhirserver.access.oauth.store import Client, OAuthStore
 from fhirserver.access.policy import Policy
 from fhirserver.access.scopes import Scope, understood
+from fhirserver.access.sensitivity import clearance_of
 from fhirserver.access.store import SignIn, User
 from fhirserver.access.tokens import Expectations, InvalidToken, issuer_of, verified
 from fhirserver.fhir.outcomes import NotAuthenticated
@@ -156,7 +157,8 @@ class Authentication:
         if claims["sub"] != client.id or await self._store.is_revoked(id):
             raise InvalidToken("the token was revoked")
         grants = understood(client.scope.split()), understood(str(claims.get("scope", "")).split())
-        caller = Caller("client", client.id, client.name, f"token:{id}", (), grants)
+        clearance = clearance_of(client.scope.split())
+        caller = Caller("client", client.id, client.name, f"token:{id}", (), grants, clearance=clearance)
         subjects = frozenset((caller.credential, f"client:{client.id}"))
         return _Known(Identified(caller, self._policy_of(caller), None, is_admin=False), until, subjects)
 
@@ -225,7 +227,10 @@ class Authentication:
             grants.append(understood(scope.split()))
             is_admin = is_admin and ADMIN in scope.split()
         patient = fhir_user.removeprefix("Patient/") if fhir_user and fhir_user.startswith("Patient/") else None
-        return Caller(kind, id, name, credential, roles, tuple(grants), patient, fhir_user), is_admin
+        caller = Caller(
+            kind, id, name, credential, roles, tuple(grants), patient, fhir_user, clearance=clearance_of(of_roles)
+        )
+        return caller, is_admin
 
     async def role_scopes(self) -> Mapping[str, str]:
         """The scopes of each role."""

@@ -29,6 +29,7 @@ class Caller:
     (`session:…`, `app:…`, `key:…`, `token:…`), never the secret itself. `grants` are sets of scopes: what may be done
     is what every one of them allows. `patient` is the id of the patient that scopes of the context `patient` are about;
     `fhir_user` the resource that stands for the user. What an `app` does for a user, both have to be allowed to do.
+    `clearance` are the codes of the labels that hide nothing from the caller.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Caller:
     fhir_user: str | None = None
     purpose_of_use: str | None = None
     app: App | None = None
+    clearance: frozenset[str] = frozenset()
 
 
 OPERATOR = Caller("operator", "operator", "operator")

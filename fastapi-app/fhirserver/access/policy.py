@@ -1,7 +1,8 @@
 """The seam between interactions and access control.
 
 A policy answers with search trees: what may be touched is what matches. `Unrestricted` is the policy of the operator's
-command line, and of a server without access control; `Scoped` that of a caller.
+command line, and of a server without access control; `Scoped` what the scopes of a caller allow, `Protected`
+(`access/protection.py`) what labels leave of that.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,12 +30,19 @@ class Policy(Protocol):
         """
         ...
 
+    def allows_all(self, permission: Permission, resource_type: str) -> bool:
+        """Whether the scopes allow this for all of the type. Of some it can still be kept from the caller."""
+        ...
+
 
 class Unrestricted:
     """Everything may be touched."""
 
     def restriction(self, permission: Permission, resource_type: str) -> Node | None:
         return None
+
+    def allows_all(self, permission: Permission, resource_type: str) -> bool:
+        return True
 
 
 class Scoped:
@@ -63,6 +71,9 @@ class Scoped:
         if key not in self._known:
             self._known[key] = self._restriction(permission, resource_type)
         return self._known[key]
+
+    def allows_all(self, permission: Permission, resource_type: str) -> bool:
+        return self.restriction(permission, resource_type) is None
 
     def _restriction(self, permission: Permission, resource_type: str) -> Node | None:
         if not self._grants:
@@ -111,6 +122,9 @@ class Both:
             return NOTHING
         limiting = dict.fromkeys(tree for tree in trees if tree is not None)
         return conjunction(limiting) if limiting else None
+
+    def allows_all(self, permission: Permission, resource_type: str) -> bool:
+        return all(policy.allows_all(permission, resource_type) for policy in self._policies)
 
 
 def query_tree(scope: Scope, resource_type: str, definitions: Definitions, zone: tzinfo, now: datetime) -> Node:

@@ -77,7 +77,7 @@ async def reindex(server: Server, call: Call, invocation: Invocation) -> bytes |
 def require_all(server: Server, call: Call, types: Sequence[str]) -> None:
     """`Forbidden` unless the call may update everything of these types; without any, of all that `*` stands for."""
     for name in types or (name for name in server.definitions.resource_types if name not in NAMED_ONLY):
-        if call.policy.restriction("update", name) is not None:
+        if not call.policy.allows_all("update", name):
             raise Forbidden(f"{call.caller.name} has no permission to reindex: it is for who may update every {name}")
 
 

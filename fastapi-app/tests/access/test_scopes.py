@@ -3,6 +3,7 @@
 import pytest
 
 from fhirserver.access.scopes import InvalidScope, parse_scope, parse_scopes, understood
+from fhirserver.access.sensitivity import Label, clearance_of, parse_labels
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,27 @@ def test_what_a_scope_allows(scope: str, permission, resource_type: str, allowed
 def test_a_wrong_one_among_several_is_an_error():
     with pytest.raises(InvalidScope):
         parse_scopes("openid user/Patient.rs user/Patient.q")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "cleared"),
+    [
+        ("user/*.cruds server/admin", ""),
+        ("server/clearance.R", "U L M N R"),
+        ("server/clearance.V user/*.rs", "U L M N R V"),  # who may see more may see less
+        ("server/clearance.HIV server/clearance.N", "HIV U L M N"),
+        ("server/clearance", ""),
+    ],
+)
+def test_clearance(scopes: str, cleared: str):
+    assert clearance_of(scopes.split()) == set(cleared.split())
+
+
+@pytest.mark.parametrize("text", ["R", "|R", "http://a|", "http://a|R,b"])
+def test_what_is_no_label(text: str):
+    with pytest.raises(ValueError, match="is not a label"):
+        parse_labels(text)
+
+
+def test_labels_are_separated_by_commas():
+    assert parse_labels(" http://a|R, urn:b|HIV,") == (Label("http://a", "R"), Label("urn:b", "HIV"))

@@ -14,6 +14,7 @@ from fhirserver.access.oauth.granting import LAUNCH, OTHERS, REFRESH
 from fhirserver.access.oauth.store import Client, Method, OAuthStore
 from fhirserver.access.policy import require_sound
 from fhirserver.access.scopes import InvalidScope, parse_scope, parse_scopes
+from fhirserver.access.sensitivity import is_clearance
 from fhirserver.fhir.definitions import Definitions
 
 ASSERTION_ALGORITHMS = ("ES384", "RS384")
@@ -104,7 +105,8 @@ class Clients:
             require_sound(scopes, self._definitions, self._zone, self._clock())
         except InvalidScope as error:
             raise invalid_scope(str(error)) from error
-        unknown = [item for item in client.scope.split() if parse_scope(item) is None and item not in OTHERS]
+        others = [item for item in client.scope.split() if parse_scope(item) is None and not is_clearance(item)]
+        unknown = [item for item in others if item not in OTHERS]
         if unknown or not scopes:
             raise invalid_scope(f"a client needs scopes about resources; others are {', '.join(OTHERS)}")
         of_systems = any(scope.context == "system" for scope in scopes)

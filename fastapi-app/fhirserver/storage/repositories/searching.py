@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from fhirserver.interactions.store import Explanation, SearchPage
-from fhirserver.search.query.tree import KeyMatch
+from fhirserver.search.query.tree import And, KeyMatch, Node
 from fhirserver.search.request import SearchRequest
-from fhirserver.storage.compile.conditions import by_keys_first, where
+from fhirserver.storage.compile.conditions import by_keys_first, condition, where
 from fhirserver.storage.compile.order import Key, beyond, keys_of, order_by
 from fhirserver.storage.compile.sql import Arguments
 from fhirserver.storage.cursor import CursorSigner
@@ -19,10 +19,9 @@ from fhirserver.storage.statements import Statement, Statements
 _COLUMNS = "resource_type, id, version_id, last_updated, deleted, content, bucket"
 _ENOUGH = 2
 
-FIND_BY_KEY = Statement(
-    "find_by_key",
+FIND_BY_KEY = (
     "SELECT k AS key, count(*) AS matches, min(id) AS first, max(id) AS last FROM resource, unnest(keys) AS k"
-    " WHERE keys && $1::bigint[] AND k = ANY($1::bigint[]) AND content IS NOT NULL GROUP BY k",
+    " WHERE keys && $1::bigint[] AND k = ANY($1::bigint[]) AND content IS NOT NULL"
 )
 
 
@@ -153,21 +152,33 @@ async def count(statements: Statements, request: SearchRequest, *, estimate: boo
 
 
 async def find(statements: Statements, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
-    """For each request up to two matches. All that ask for one key, as an identifier does, are one statement."""
+    """For each request up to two matches. All that ask for one key, as an identifier does, are one statement, or one
+    for each type if what may be seen of it is restricted."""
     found: list[Sequence[tuple[str, str]]] = [()] * len(requests)
-    by_key: dict[int, list[int]] = {}
+    by_key: dict[Node, dict[int, list[int]]] = {}
     for number, request in enumerate(requests):
         _require_restricted(request)
-        if isinstance(request.tree, KeyMatch) and len(request.tree.keys) == 1:
-            by_key.setdefault(request.tree.keys[0], []).append(number)
+        key, rest = _key_and_rest(request.tree)
+        if key is not None and request.buckets is None:
+            by_key.setdefault(rest, {}).setdefault(key, []).append(number)
         else:
             found[number] = await _find_one(statements, request)
-    if by_key:
-        for row in await statements.rows(FIND_BY_KEY, list(by_key)):
+    for rest, numbers in by_key.items():
+        arguments = Arguments([list(numbers)])
+        sql = f"{FIND_BY_KEY} AND {condition(rest, arguments)} GROUP BY k"
+        for row in await statements.rows(Statement("find_by_key", sql), *arguments.values):
             ids = dict.fromkeys((row["first"], row["last"]))
-            for number in by_key[row["key"]]:
+            for number in numbers[row["key"]]:
                 found[number] = [(requests[number].resource_type, id) for id in ids]
     return found
+
+
+def _key_and_rest(tree: Node) -> tuple[int | None, Node]:
+    """The key that few have, if a match has to have one, and what else has to hold."""
+    first, *rest = tree.parts if isinstance(tree, And) and tree.parts else (tree,)
+    if isinstance(first, KeyMatch) and len(first.keys) == 1 and (first.selective or not rest):
+        return first.keys[0], And(tuple(rest))
+    return None, tree
 
 
 def _require_restricted(request: SearchRequest) -> None:
