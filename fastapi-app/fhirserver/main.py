@@ -35,11 +35,14 @@ from fhirserver.access.tokens import Expectations
 from fhirserver.fhir.datatypes.ids import BUCKETS, uuid8
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import FhirError
+from fhirserver.fhir.profiles.built_in import BuiltInStructures
+from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.validator import Validator
 from fhirserver.interactions.context import Call, Limits, Mode, Server, Validation
-from fhirserver.interactions.current import LEASE, Current
+from fhirserver.interactions.current import LEASE, Current, Follower
 from fhirserver.interactions.search_parameters import SearchParameters
+from fhirserver.interactions.structures import StoredStructures
 from fhirserver.jobs.reindex import Reindex
 from fhirserver.jobs.runner import Runner, Work
 from fhirserver.observability.logging import configure
@@ -92,7 +95,7 @@ class Process:
         self.jobs = PostgresJobs(self._background, observe_statement)
         remote_url = settings.terminology.server_url
         remote = Remote(remote_url, settings.terminology.timeout_seconds) if remote_url is not None else None
-        built_in = BuiltIn.load()
+        built_in, structures = BuiltIn.load(), BuiltInStructures.load()
         sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
         self._terminology = KnownTerminology(sources, clock, remote)
         self._store = PostgresStore(
@@ -104,6 +107,7 @@ class Process:
             extractor=Extractor(self.definitions, self.zone, with_referrers=settings.validation.referential_integrity),
             store=self._store,
             terminology=self._terminology,
+            structures=Structures(structures),
             clock=clock,
             new_id=new_id,
             random_bucket=lambda: secrets.randbelow(BUCKETS),
@@ -122,7 +126,10 @@ class Process:
             index=self.index,
             jobs=self.jobs,
         )
-        followers = [SearchParameters(self.definitions, self.index, self.jobs if serves else None)]
+        followers: list[Follower] = [
+            SearchParameters(self.definitions, self.index, self.jobs if serves else None),
+            StoredStructures(structures, self.index),
+        ]
         self.current = Current(server, self.index, followers, lease=lease)
 
     def _pool(self, dsn: str, size: int) -> Pool:

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 from fhirserver.access.policy import Unrestricted
 from fhirserver.fhir.datatypes.ids import BUCKETS
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.profiles.built_in import BuiltInStructures
+from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.validator import Validator
 from fhirserver.interactions.context import Call, Limits, Server
@@ -141,6 +143,11 @@ def validator(definitions: Definitions, built_in: BuiltIn) -> Validator:
     return Validator(definitions, built_in)
 
 
+@pytest.fixture(scope="session")
+def structures() -> Structures:
+    return Structures(BuiltInStructures.load())
+
+
 @pytest.fixture
 def sources(pool: Pool, statements: Statements, built_in: BuiltIn) -> Sources:
     """On a clock that stands still: what was asked for is asked for again only after a write."""
@@ -155,7 +162,9 @@ async def store(pool: Pool, statements: Statements, sources: Sources) -> Postgre
 
 
 @pytest.fixture
-def server(definitions: Definitions, validator: Validator, store: PostgresStore, sources: Sources) -> Server:
+def server(
+    definitions: Definitions, validator: Validator, structures: Structures, store: PostgresStore, sources: Sources
+) -> Server:
     """The server as it is in production, on the test's database."""
     return Server(
         definitions=definitions,
@@ -163,6 +172,7 @@ def server(definitions: Definitions, validator: Validator, store: PostgresStore,
         extractor=Extractor(definitions, UTC),
         store=store,
         terminology=KnownTerminology(sources, clock),
+        structures=structures,
         clock=clock,
         new_id=new_id,
         random_bucket=lambda: randbelow(BUCKETS),

@@ -8,6 +8,7 @@ from typing import Any
 
 from fhirserver.conformance.documentation import documentation
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.fhir.resource_json import serialize
 from fhirserver.operations.registry import Available, available
 from fhirserver.search.parameter_types import searchable
@@ -26,8 +27,11 @@ SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
 FORMATS = ("application/fhir+json", "application/json", "json")
 
 
-def capability_statement(definitions: Definitions, base_url: str, software_version: str, date: str) -> bytes:
+def capability_statement(
+    definitions: Definitions, structures: Structures, base_url: str, software_version: str, date: str
+) -> bytes:
     """The CapabilityStatement of the server at this base, as JSON text. `date` is an R4 dateTime."""
+    profiles = structures.profiles()
     reverse = _reverse_includes(definitions)
     statement = {
         **heading("CapabilityStatement", "metadata", base_url, software_version, date),
@@ -37,7 +41,8 @@ def capability_statement(definitions: Definitions, base_url: str, software_versi
             {
                 "mode": "server",
                 "resource": [
-                    _resource(definitions, name, reverse.get(name, ())) for name in definitions.resource_types
+                    _resource(definitions, name, profiles.get(name, []), reverse.get(name, ()))
+                    for name in definitions.resource_types
                 ],
                 "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
                 "operation": [
@@ -65,7 +70,9 @@ def heading(resource_type: str, path: str, base_url: str, software_version: str,
     }
 
 
-def _resource(definitions: Definitions, resource_type: str, reverse: Iterable[str]) -> dict[str, Any]:
+def _resource(
+    definitions: Definitions, resource_type: str, profiles: list[str], reverse: Iterable[str]
+) -> dict[str, Any]:
     parameters = searchable(definitions, resource_type)
     includes = [
         f"{resource_type}:{parameter.code}" for parameter in parameters.values() if parameter.type == "reference"
@@ -73,6 +80,7 @@ def _resource(definitions: Definitions, resource_type: str, reverse: Iterable[st
     described: dict[str, Any] = {
         "type": resource_type,
         "profile": definitions.type(resource_type).url,
+        "supportedProfile": profiles,
         "interaction": [{"code": code} for code in TYPE_INTERACTIONS],
         "versioning": "versioned",
         "readHistory": True,

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from fhirserver.access.caller import OPERATOR, Caller
 from fhirserver.access.policy import Policy
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.fhir.validation.validator import Validator
 from fhirserver.interactions.index_store import IndexStore
 from fhirserver.interactions.jobs import Jobs
@@ -56,6 +57,7 @@ class Server:
     extractor: Extractor
     store: Session
     terminology: Terminology
+    structures: Structures
     clock: Callable[[], datetime]
     new_id: Callable[[int], str]
     random_bucket: Callable[[], int]

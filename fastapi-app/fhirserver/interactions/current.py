@@ -6,7 +6,7 @@ requests that are under way end with the one they began with.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Protocol
@@ -35,8 +35,8 @@ class Follower(Protocol):
     """Part of the server that depends on resources."""
 
     @property
-    def resource_type(self) -> str:
-        """The type that it follows; it is one of `store.FOLLOWED`."""
+    def resource_types(self) -> Collection[str]:
+        """The types that it follows, of `store.FOLLOWED`."""
         ...
 
     async def apply(self, server: Server) -> Server:
@@ -61,7 +61,7 @@ class Current:
         self._store = store
         self._followers = followers
         self._seconds = seconds
-        self._numbers: Mapping[str, int] = {}
+        self._numbers: Mapping[str, int] | None = None  # not asked for yet
         self._confirmed: dict[int, float] = {}  # index version → when it was last the present one
         self._lock = asyncio.Lock()
 
@@ -70,10 +70,11 @@ class Current:
         async with self._lock:
             start = self._seconds()
             numbers = await self._store.changes()
-            changed = {name for name, number in numbers.items() if self._numbers.get(name) != number}
+            known = self._numbers
+            changed = {name for name, number in numbers.items() if known is None or known.get(name) != number}
             server = self.server
             for follower in self._followers:
-                if follower.resource_type in changed:
+                if known is None or not changed.isdisjoint(follower.resource_types):
                     server = await follower.apply(server)
             self.server, self._numbers = server, numbers
             self._confirmed = {version: at for version, at in self._confirmed.items() if at > start - self.lease}

@@ -20,7 +20,7 @@ _log = get_logger("fhirserver.search")
 class SearchParameters:
     """Follows SearchParameter resources. `jobs` is where the reindexing after an upgrade is asked for, if it is."""
 
-    resource_type = "SearchParameter"
+    resource_types = ("SearchParameter",)
 
     def __init__(self, r4: Definitions, store: IndexStore, jobs: Jobs | None):
         self._r4 = r4

@@ -14,7 +14,7 @@ from fhirserver.search.query.tree import Node
 from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.restrict import Within
 
-FOLLOWED = frozenset({"SearchParameter"})
+FOLLOWED = frozenset({"CodeSystem", "SearchParameter", "StructureDefinition", "ValueSet"})
 """Types whose resources change what the server does: all processes hear of what is written (`current.py`)."""
 
 

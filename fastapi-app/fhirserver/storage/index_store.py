@@ -1,6 +1,7 @@
 """The registered search parameters, and the index of what is stored, on a pool of connections.
 
-It is the `IndexStore` of `interactions/index_store.py`, where its methods are described.
+It is the `IndexStore` of `interactions/index_store.py` and the `Contents` of `interactions/structures.py`, where its
+methods are described.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -39,6 +40,14 @@ class PostgresIndex:
     async def registry(self) -> Registry:
         async with self._statements() as statements:
             return await conformance.registry(statements)
+
+    async def versions(self, resource_type: str) -> Mapping[str, int]:
+        async with self._statements() as statements:
+            return await conformance.versions(statements, resource_type)
+
+    async def contents(self, resource_type: str, ids: Sequence[str]) -> Mapping[str, tuple[int, bytes]]:
+        async with self._statements() as statements:
+            return await conformance.contents(statements, resource_type, ids)
 
     async def set_format(self, format: int) -> None:
         async with self._statements() as statements:

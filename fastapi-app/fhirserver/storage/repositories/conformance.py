@@ -29,6 +29,14 @@ REGISTRY = Statement(
     " LEFT JOIN search_parameter p ON true"
     " WHERE c.resource_type = 'SearchParameter' ORDER BY p.since, p.id",
 )
+VERSIONS = Statement(
+    "conformance_versions", "SELECT id, version_id FROM resource WHERE resource_type = $1 AND content IS NOT NULL"
+)
+CONTENTS = Statement(
+    "conformance_contents",
+    "SELECT id, version_id, content FROM resource"
+    " WHERE resource_type = $1 AND id = ANY($2::text[]) AND content IS NOT NULL",
+)
 FIND = Statement("search_parameter", "SELECT definition, since, ready FROM search_parameter WHERE id = $1")
 REGISTER = Statement(
     "register",
@@ -123,3 +131,14 @@ async def mark_ready(statements: Statements, parameters: Sequence[tuple[str, int
             await statements.run(MARK_READY, *parameter)
         if format_since is not None:
             await statements.run(MARK_FORMAT_READY, format_since)
+
+
+async def versions(statements: Statements, resource_type: str) -> dict[str, int]:
+    """The versions of all stored resources of a type, by id."""
+    return {row["id"]: row["version_id"] for row in await statements.rows(VERSIONS, resource_type)}
+
+
+async def contents(statements: Statements, resource_type: str, ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    """Version and content of the resources with these ids, as far as they are there."""
+    rows = await statements.rows(CONTENTS, resource_type, list(ids))
+    return {row["id"]: (row["version_id"], row["content"]) for row in rows}

@@ -13,6 +13,7 @@ from fhirserver.conformance.capabilities import capability_statement
 from fhirserver.conformance.terminology import terminology_capabilities
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.interactions.context import Server
 from fhirserver.interactions.versions import instant
 from fhirserver.web.dependencies import BASE_PATH, base_url_of, web_of
@@ -27,16 +28,20 @@ _KEPT = 4
 
 def routes(version: str) -> list[Route]:
     """The routes of this file."""
-    since: dict[Definitions, str] = {}  # the instant since which this process has these capabilities
+    # The instant since which this process has these capabilities.
+    since: dict[tuple[Definitions, Structures], str] = {}
 
     def date_of(server: Server) -> str:
-        if server.definitions not in since:
+        known = server.definitions, server.structures
+        if known not in since:
             since.clear()
-            since[server.definitions] = instant(server.clock())
-        return since[server.definitions]
+            since[known] = instant(server.clock())
+        return since[known]
 
     statement = lru_cache(maxsize=_KEPT)(
-        lambda definitions, base_url, date: capability_statement(definitions, base_url, version, date)
+        lambda definitions, structures, base_url, date: capability_statement(
+            definitions, structures, base_url, version, date
+        )
     )
 
     async def get_capabilities(request: Request) -> Response:
@@ -48,7 +53,7 @@ def routes(version: str) -> list[Route]:
             known = await server.terminology.code_systems()
             body = terminology_capabilities(server.definitions, known, base_url, version, date_of(server))
         elif mode in ("full", "normative"):
-            body = statement(server.definitions, base_url, date_of(server))
+            body = statement(server.definitions, server.structures, base_url, date_of(server))
         else:
             raise InvalidRequest(f"mode is full, normative or terminology, not '{mode[:80]}'", code="value")
         return bundle_response(body, params.media_type or FHIR_JSON, params.pretty)
