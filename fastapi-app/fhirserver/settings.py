@@ -225,6 +225,18 @@ class JobSettings(_Group):
     share: float = Field(0.5, gt=0, le=1)
 
 
+class BackupSettings(_Group):
+    """`folder`: where backups are. `url`: the database as a superuser (else as the server's); `replication_user`: the
+    role that copies, if it is another. `programs`: the folder of PostgreSQL's programs.
+    """
+
+    folder: Path | None = None
+    url: DatabaseUrl | None = None
+    replication_user: str | None = None
+    replication_password: SecretStr | None = None
+    programs: Path | None = None
+
+
 class ObservabilitySettings(_Group):
     """What is logged, and how."""
 
@@ -253,6 +265,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     terminology: TerminologySettings = TerminologySettings()
     jobs: JobSettings = JobSettings()
+    backup: BackupSettings = BackupSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 
     @property

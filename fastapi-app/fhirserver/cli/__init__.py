@@ -15,7 +15,7 @@ import uvicorn
 import fhirserver
 from fhirserver.access.errors import AccessError
 from fhirserver.access.keys import KeyUnreadable
-from fhirserver.cli import clients, cluster, packages, reindex, terminology, users
+from fhirserver.cli import backup, clients, cluster, packages, reindex, terminology, users
 from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.interactions.context import Mode
@@ -26,6 +26,7 @@ from fhirserver.main import SOFTWARE_VERSION, OpenAccess, OpenServer, opened
 from fhirserver.observability.metrics import shared_by_workers
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage import migrate
+from fhirserver.storage.backup.catalog import BackupError
 from fhirserver.storage.cluster import ClusterError
 from fhirserver.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from fhirserver.storage.errors import DRIVER_ERRORS
@@ -33,6 +34,7 @@ from fhirserver.storage.errors import DRIVER_ERRORS
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A FHIR R4 server on PostgreSQL and Citus.")
 db = typer.Typer(no_args_is_help=True, help="The database: its schema, and the embedded PostgreSQL.")
 app.add_typer(db, name="db")
+app.add_typer(backup.app, name="backup")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(packages.app, name="packages")
 app.add_typer(terminology.app, name="terminology")
@@ -49,6 +51,7 @@ def main() -> None:
         app()
     except (
         SettingsError,
+        BackupError,
         EmbeddedPostgresError,
         FhirError,
         ClusterError,

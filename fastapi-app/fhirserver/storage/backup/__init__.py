@@ -1,0 +1,1 @@
+"""Backups of a database and of all nodes of a cluster: `fhirserver backup` (decisions/NNNN)."""
