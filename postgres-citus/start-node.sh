@@ -9,6 +9,6 @@ export PGPASSFILE=/var/run/postgresql/pgpass
 mark=$(dirname "$PGDATA")/.initializing
 if [ -e "$mark" ]; then rm -rf -- "$PGDATA"; fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then touch "$mark"; fi
-# What restore-node.sh brought is used up once the node has recovered.
+# What `fhirserver backup restore --node` brought is used up once the node has recovered.
 if [ -d "$PGDATA/restored-wal" ] && [ ! -e "$PGDATA/recovery.signal" ]; then rm -rf -- "$PGDATA/restored-wal"; fi
 exec docker-entrypoint.sh "$@" -c config_file=/etc/fhir-citus/postgresql.conf
