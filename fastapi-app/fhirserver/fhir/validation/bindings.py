@@ -61,27 +61,57 @@ def bound_primitive(primitive: Primitive, bound: BoundSet) -> Primitive:
     )
 
 
-def concept_check(type_code: str, bound: BoundSet) -> ValueCheck:
-    """The check of a Coding or Quantity, or of a CodeableConcept, of whose codings one has to be in the value set."""
+def concept_check(type_code: str, bound: BoundSet, where: str = "") -> ValueCheck:
+    """The check of a Coding or Quantity, or of a CodeableConcept, of whose codings one has to be in the value set.
+
+    `where` is told in issues: the profile that says so.
+    """
     contains, severity, value_set = bound.contains, bound.severity, bound.binding.value_set
     is_required = bound.binding.strength == "required"
     must = _MUST[bound.binding.strength]
+    origin = f" ({where})" if where else ""
 
     def check(value: Any, place: Place, report: Report) -> None:
         if type(value) is not dict:
             return
-        codings = _dicts(value.get("coding")) if type_code == "CodeableConcept" else [value]
-        codes = [(coding.get("system"), coding.get("code")) for coding in codings]
-        known = [(system, code) for system, code in codes if type(code) is str and type(system) is str]
+        known = codes_of(value, type_code)
         answers = [contains(system, code) for system, code in known]
         if True in answers:
             return
         if None in answers:
             report.questions.append(Question(place, bound.binding, tuple(known)))
         elif answers or is_required:
-            given = ", ".join(f"{system or ''}|{code}" for system, code in codes if code is not None)
+            codings = _codings(value, type_code)
+            given = ", ".join(
+                f"{coding.get('system') or ''}|{coding['code']}" for coding in codings if "code" in coding
+            )
             wrong = f", not {shown(given)}" if given else ""
-            report.add("code-invalid", f"{place[1]} {must} have a code of {value_set}{wrong}", place, severity)
+            problem = f"{place[1]} {must} have a code of {value_set}{wrong}{origin}"
+            report.add("code-invalid", problem, place, severity)
+
+    return check
+
+
+def codes_of(value: Any, type_code: str) -> list[tuple[str | None, str]]:
+    """The codes of a value, with their systems; those without a system only where there can't be one."""
+    if type(value) is str:
+        return [(None, value)]
+    found = ((coding.get("system"), coding.get("code")) for coding in _codings(value, type_code))
+    return [(system, code) for system, code in found if type(code) is str and type(system) is str]
+
+
+def coded_check(bound: BoundSet, where: str) -> ValueCheck:
+    """The check of a primitive that has to be, or had better be, a code of a value set."""
+    must = f"{_MUST[bound.binding.strength]} have a code of {bound.binding.value_set}"
+
+    def check(value: Any, place: Place, report: Report) -> None:
+        if type(value) is not str:
+            return
+        answer = bound.contains(None, value)
+        if answer is None:
+            report.questions.append(Question(place, bound.binding, ((None, value),)))
+        elif not answer:
+            report.add("code-invalid", f"{place[1]} {must}, not {shown(value)} ({where})", place, bound.severity)
 
     return check
 
@@ -139,6 +169,12 @@ def note_coding(value: Any, place: Place, report: Report) -> None:
         if ":" not in value["system"]:
             problem = f"system should be an absolute URI, not {shown(value['system'])}"
             report.add("value", problem, (place, "system", None), "warning")
+
+
+def _codings(value: Any, type_code: str) -> list[dict[str, Any]]:
+    if type(value) is not dict:
+        return []
+    return _dicts(value.get("coding")) if type_code == "CodeableConcept" else [value]
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:

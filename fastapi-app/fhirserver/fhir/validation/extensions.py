@@ -13,9 +13,14 @@ _PROPERTIES = ("extension", "modifierExtension")
 
 
 def check_url(value: Any, place: Place, report: Report) -> None:
-    """The check that the URL of an extension is absolute, unless the extension is part of another."""
+    """The check that the URL of an extension is absolute, unless the extension is part of another; and of what its
+    definition says."""
     url = value.get("url") if type(value) is dict else None
-    if type(url) is not str or ":" in url or not url:
+    if type(url) is not str or not url:
+        return
+    if ":" in url:
+        if report.profiles is not None:
+            report.profiles.extension(value, url, place)
         return
     parent = place[0]
     if parent is None or parent[1] not in _PROPERTIES:

@@ -1,7 +1,7 @@
 """Issues of one resource, and the places they are at."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fhirserver.fhir.definitions import Binding
 from fhirserver.fhir.fhirpath import Environment
@@ -51,15 +51,30 @@ class Fragment(NamedTuple):
     has_to_exist: bool = True
 
 
+class ProfileRun(Protocol):
+    """The check against profiles, besides that against R4."""
+
+    def resource(self, value: dict[str, Any], place: Place) -> None:
+        """Called with each resource, the outermost and those within, once R4's own rules are checked."""
+
+    def extension(self, value: dict[str, Any], url: str, place: Place) -> None:
+        """Called with each extension that has an absolute url."""
+
+
 class Report:
     """Collects issues. `add` raises TooManyIssues with the last error that fits.
 
     `malformed` counts the values that are not of their JSON type, so that a rule can tell whether it makes sense to
     look at an element. `fragments` are the references to contained resources within the resource at hand, `environment`
-    is what FHIRPath knows of that. `questions` are left to those who may wait for an answer.
+    is what FHIRPath knows of that, `start` the place where it begins. `questions` are left to those who may wait for an
+    answer. `profiles` is what checks profiles, `unknown_profiles` those that nothing is known of, with the place that
+    asks for each.
     """
 
-    __slots__ = ("context", "environment", "fragments", "issues", "malformed", "questions")
+    __slots__ = (
+        "context", "environment", "fragments", "issues", "malformed", "profiles", "questions", "start",
+        "unknown_profiles",
+    )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -68,6 +83,9 @@ class Report:
         self.fragments: list[Fragment] = []
         self.questions: list[Question] = []
         self.environment = Environment()
+        self.start: Place | None = None
+        self.profiles: ProfileRun | None = None
+        self.unknown_profiles: list[tuple[str, Place]] = []
 
     def add(self, code: str, diagnostics: str, place: Place, severity: Severity = "error") -> None:
         """An issue of this type at this place. What is no error is left out when there is too much of it."""

@@ -64,20 +64,20 @@ class Checks:
         """Check a resource: the outermost, or one in a Bundle or Parameters."""
         if report.context.outer_only and place[0] is not None:
             return
-        outer = report.fragments, report.environment
+        outer = report.fragments, report.environment, report.start
         report.fragments = []
         is_known = self._of_resource(value, value, place, report)
         if is_known and ("contained" in value or report.fragments):
             types = check_contained(value, place, report)
             if self._rules is not None:
                 check_fragments(value, types, place, report)
-        report.fragments, report.environment = outer
+        report.fragments, report.environment, report.start = outer
 
     def contained(self, value: Any, place: Place, report: Report) -> None:
         """Check a resource in another."""
-        outer = report.environment
-        self._of_resource(value, outer.root_resource, place, report)
-        report.environment = outer
+        outer = report.environment, report.start
+        self._of_resource(value, report.environment.root_resource, place, report)
+        report.environment, report.start = outer
 
     def _of_resource(self, value: Any, root: Any, place: Place, report: Report) -> bool:
         if type(value) is not dict:
@@ -90,8 +90,12 @@ class Checks:
             report.add("structure", f"{shown(resource_type)} is not a resource type of FHIR R4", place)
         else:
             if self._rules is not None:
-                report.environment = Environment(value, root, resolve=stub)
+                report.environment = environment = Environment(value, root, resolve=stub)
+                report.start = place
             self.of_type(resource_type)(value, place, report)
+            if self._rules is not None and report.profiles is not None:
+                report.environment = environment  # not that of a resource within
+                report.profiles.resource(value, place)
             return True
         return False
 
