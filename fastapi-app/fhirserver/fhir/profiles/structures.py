@@ -22,7 +22,10 @@ from fhirserver.fhir.resource_json import parse, serialize
 FHIR_VERSION = "4.0.1"
 _DECIMAL = re.compile(rb"[:,\[]\s*-?\d+[.eE]").search
 _KEPT = 64
-_PARTS = ("resourceType", "id", "url", "version", "name", "kind", "abstract", "type", "baseDefinition", "derivation")
+_PARTS = (
+    "resourceType", "id", "extension", "url", "version", "name", "kind", "abstract", "context", "type",
+    "baseDefinition", "derivation",
+)  # fmt: skip
 _FOR_READERS = frozenset(
     ("definition", "comment", "requirements", "alias", "mapping", "example", "code", "condition", "isModifierReason")
 )

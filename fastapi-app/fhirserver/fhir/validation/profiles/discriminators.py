@@ -21,7 +21,7 @@ from fhirserver.fhir.validation.profiles.facets import (
     value_of,
 )
 from fhirserver.fhir.validation.profiles.items import Item, child_of
-from fhirserver.fhir.validation.profiles.references import first_problem, may_be, target_profiles
+from fhirserver.fhir.validation.profiles.references import first_problem, target_profiles
 from fhirserver.fhir.validation.profiles.run import Run
 from fhirserver.fhir.validation.profiles.values import has_pattern, is_same
 
@@ -30,7 +30,6 @@ Test = Callable[[Item, Run], bool]
 # The elements of a profile, by its URL; None if it isn't known.
 Tree = Callable[[str], Node | None]
 
-_OF_STUBS = frozenset({"resourceType", "id"})
 _STEP = re.compile(
     r"\s*(?:(?P<this>\$this)|extension\(\s*'(?P<url>[^']+)'\s*\)|(?P<resolve>resolve\(\s*\))"
     r"|(?:ofType|as)\(\s*(?:FHIR\.)?(?P<type>\w+)\s*\)|(?P<name>\w+)(?:\[x\])?)\s*(?:\.|$)"
@@ -135,19 +134,7 @@ class Discriminators(NamedTuple):
         if not urls:
             return self._type_test(nodes, steps, path)
 
-        def test(item: Item, run: Run) -> bool:
-            for end in self._items(item, steps, run):
-                # Of what is elsewhere nothing but the type is known.
-                is_here = type(end.value) is not dict or not end.value.keys() <= _OF_STUBS
-                if (
-                    first_problem(end, urls, run) is None
-                    if is_here
-                    else any(may_be(end.type_code, url, run) for url in urls)
-                ):
-                    return True
-            return False
-
-        return test
+        return lambda item, run: any(first_problem(end, urls, run) is None for end in self._items(item, steps, run))
 
     def _reached(self, slice_: Node, steps: list[Step]) -> list[tuple[Node, list[Step]]]:
         """The elements on the way of a path in a slice, each with the steps that remain."""
@@ -209,8 +196,11 @@ class Discriminators(NamedTuple):
         if step.kind == "resolve":
             text = content.get("reference")
             target = run.target(text) if type(text) is str else None
-            resource = target if target is not None else stub(content)
-            return [Item(resource, run.type_of(resource), item.place)] if resource is not None else []
+            if target is not None:
+                return [Item(target, run.type_of(target), item.place)]
+            # Of what is elsewhere nothing but the type is known.
+            named = stub(content)
+            return [Item(None, run.type_of(named), item.place)] if named is not None else []
         name = "extension" if step.kind == "extension" else step.value
         try:
             child = child_of(self.definitions.type(item.type_code), name, self.definitions)

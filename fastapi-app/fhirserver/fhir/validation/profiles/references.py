@@ -52,12 +52,16 @@ def references(element: Json, base: Base, where: str) -> ItemCheck | None:
 
 
 def first_problem(item: Item, urls: tuple[str, ...], run: Run) -> str | None:
-    """What keeps a resource from conforming to any of these profiles; None if it conforms to one."""
+    """What keeps a resource from conforming to any of these profiles; None if it conforms to one.
+
+    Of an item without a value nothing but the type is known.
+    """
     problems = []
     for url in urls:
         if not may_be(item.type_code, url, run):
             continue
-        problem = None if url == STRUCTURES + item.type_code else run.problem(item, url)
+        is_plain = item.value is None or url == STRUCTURES + item.type_code
+        problem = None if is_plain else run.problem(item, url)
         if problem is None:
             return None
         problems.append(problem)

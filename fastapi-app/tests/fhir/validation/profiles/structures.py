@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from fhirserver.fhir.profiles.built_in import BuiltInStructures
@@ -11,7 +12,7 @@ from fhirserver.fhir.validation.profiles.checker import Lookup
 Json = dict[str, Any]
 URL = "http://example.org/StructureDefinition/"
 R4 = "http://hl7.org/fhir/StructureDefinition/"
-_built_in = BuiltInStructures.load()
+_of_r4 = lru_cache(BuiltInStructures.load().structure)
 
 
 def element(id: str, **rules: Any) -> Json:
@@ -57,7 +58,7 @@ def lookup(*structures: Json) -> Lookup:
 
     def find(url: str) -> Json | None:
         address = url.partition("|")[0]
-        return by_url.get(address) or _built_in.structure(url)
+        return by_url.get(address) or _of_r4(url)
 
     def find_with_snapshot(url: str) -> Json | None:
         found = find(url)
