@@ -61,5 +61,5 @@ shared_buffers = '$(within $((memory / 4)) 64 32768)MB'
 effective_cache_size = '$(within $((memory * 3 / 4)) 128 1048576)MB'
 maintenance_work_mem = '$(within $((memory / 16)) 32 2048)MB'
 work_mem = '$(within $((memory / 256)) 4 64)MB'
-citus.node_conninfo = '$between_nodes connect_timeout=5'
+citus.node_conninfo = '$between_nodes connect_timeout=3 tcp_user_timeout=5000 keepalives_idle=3 keepalives_interval=1 keepalives_count=3'
 CONF

@@ -54,6 +54,7 @@ from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.index_store import PostgresIndex
 from fhirserver.storage.job_store import PostgresJobs
+from fhirserver.storage.nodes import Nodes
 from fhirserver.storage.oauth_store import PostgresOAuthStore
 from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
@@ -62,6 +63,7 @@ from fhirserver.terminology.remote import Remote
 from fhirserver.terminology.sources import Sources
 from fhirserver.web.app import build_app
 from fhirserver.web.protocol import bound_headers
+from fhirserver.web.routers.health import Impaired
 
 SOFTWARE_VERSION = version("fhirserver")
 _BACKGROUND_CONNECTIONS = 2
@@ -90,16 +92,22 @@ class Process:
         self.definitions = Definitions.load()
         self.pool = self._pool(dsn, settings.database.pool_size)
         # Of its own, so that what goes on besides requests doesn't wait for a connection when there are many.
-        self._background = self._pool(dsn, _BACKGROUND_CONNECTIONS)
-        self.index = PostgresIndex(self._background, observe_statement)
-        self.jobs = PostgresJobs(self._background, observe_statement)
+        self.background = self._pool(dsn, _BACKGROUND_CONNECTIONS)
+        self.nodes = Nodes(self.background, settings.database.pool_size, settings.database.pool_timeout_seconds)
+        self.index = PostgresIndex(self.background, observe_statement)
+        self.jobs = PostgresJobs(self.background, observe_statement)
         remote_url = settings.terminology.server_url
         remote = Remote(remote_url, settings.terminology.timeout_seconds) if remote_url is not None else None
         built_in, structures = BuiltIn.load(), BuiltInStructures.load()
         sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
         self._terminology = KnownTerminology(sources, clock, remote)
         self._store = PostgresStore(
-            self.pool, observe_statement, sources.forget, self._confirm, patience=settings.database.patience_seconds
+            self.pool,
+            observe_statement,
+            sources.forget,
+            self._confirm,
+            self.nodes,
+            patience=settings.database.patience_seconds,
         )
         server = Server(
             definitions=self.definitions,
@@ -167,7 +175,7 @@ class Process:
         """Close all connections."""
         await self._terminology.close()
         await self.pool.close()
-        await self._background.close()
+        await self.background.close()
 
 
 @dataclass(frozen=True)
@@ -290,10 +298,10 @@ class OpenAccess:
 
 
 class _Health:
-    """Whether the database answers."""
+    """Whether the database answers, and which nodes of a cluster don't."""
 
-    def __init__(self, pool: Pool):
-        self._pool = pool
+    def __init__(self, pool: Pool, nodes: Nodes):
+        self._pool, self._nodes = pool, nodes
 
     async def problems(self) -> Mapping[str, str | None]:
         try:
@@ -301,7 +309,7 @@ class _Health:
                 await driver.fetchval("SELECT 1")
         except FhirError as error:
             return {"database": str(error)}
-        return {"database": None}
+        return {"database": None, **{f"database {node}": Impaired("no answer") for node in self._nodes.away}}
 
 
 async def _end_with_parent() -> None:
@@ -340,7 +348,7 @@ def create_app() -> FastAPI:
     bound_headers(settings.limits.header_bytes, settings.limits.header_seconds)
     redis = SharedByRedis(settings.redis_url.get_secret_value()) if settings.redis_url else None
     access: Access | None = None
-    work = [_end_with_parent(), process.current.follow()]
+    work = [_end_with_parent(), process.current.follow(), process.nodes.follow()]
     if settings.auth.enabled:
         access, changes = build_access(settings, process, redis)
         work += [changes.follow(), *([_share_counts(access.limits, redis)] if redis is not None else [])]
@@ -364,7 +372,7 @@ def create_app() -> FastAPI:
     return build_app(
         lambda: process.current.server,
         access=access,
-        health_checks=_Health(process.pool),
+        health_checks=_Health(process.background, process.nodes),
         software_version=SOFTWARE_VERSION,
         base_url=settings.server.base_url,
         cors_origins=settings.server.origins,

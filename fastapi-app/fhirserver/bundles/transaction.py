@@ -6,6 +6,7 @@ by a number of statements that does not grow with their number, then the reads a
 
 import asyncio
 from collections.abc import Sequence
+from itertools import count
 from random import uniform
 
 from fhirserver.access.scopes import Permission
@@ -37,8 +38,7 @@ from fhirserver.interactions.versions import Written, deletion, next_version, re
 from fhirserver.operations.registry import available
 
 _PERMISSIONS: dict[str, Permission] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
-_ATTEMPTS = 60
-_LONGEST_PAUSE = 0.5  # seconds; all of them together: about 15
+_PATIENCE, _LONGEST_PAUSE = 15.0, 0.5  # seconds
 _ENTRIES_BETWEEN_PAUSES = 50
 _MAX_ISSUES = 100
 
@@ -56,19 +56,26 @@ async def transaction(
 ) -> bytes:
     """Carry out the entries; the transaction-response Bundle. Raises the errors of all entries that are wrong.
 
-    When another writer is in the way, the whole is tried again.
+    When another writer is in the way, or the database was away before the commit, the whole is tried again.
     """
     requests = await _checked(server, call, entries)
-    for attempt in range(_ATTEMPTS):
+    time = asyncio.get_running_loop().time
+    end = time() + _PATIENCE
+    for attempt in count():
         try:
             async with server.store.transaction() as session:
                 if receipt is not None and not await session.receipt(receipt):
                     raise AlreadyLoaded
                 answered = await _carry_out(server.latest().using(session), call, requests, prefer_return)
             return assemble("transaction-response", [answered[index] for index in range(len(requests))])
-        except (WriteConflict, RolledBack):
-            await asyncio.sleep(uniform(0, min(_LONGEST_PAUSE, 0.01 * 2**attempt)))  # noqa: S311
-    raise Conflict("the transaction collides with others again and again")
+        except WriteConflict as error:
+            if time() > end:
+                raise Conflict("the transaction collides with others again and again") from error
+        except RolledBack:
+            if time() > end:
+                raise
+        await asyncio.sleep(uniform(0, min(_LONGEST_PAUSE, 0.01 * 2.0**attempt)))  # noqa: S311
+    raise AssertionError("unreachable")
 
 
 async def _checked(server: Server, call: Call, entries: Sequence[EntryRequest | FhirError]) -> list[EntryRequest]:

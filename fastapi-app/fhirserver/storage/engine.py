@@ -4,18 +4,23 @@ Statements run on the driver's connection, because executing through SQLAlchemy 
 itself on the hot paths (decisions/0003).
 """
 
+import socket
 from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from fhirserver.storage.errors import DRIVER_ERRORS, translated
+from fhirserver.storage.errors import DRIVER_ERRORS, NothingDone, translated
 from fhirserver.storage.tsvector import encode_words
 
+_CONNECT_SECONDS = 10.0
+# Of a coordinator that is cut off one hears within seconds, not minutes.
+_ON_SOCKETS = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl")
 
 
@@ -39,6 +44,9 @@ class Pool:
         # A plan for any values would be made without the statistics of those at hand (decisions/0013).
         server_settings = {
             "application_name": "fhirserver",
+            # Else Citus hides shards from whoever looks for tables: the driver's first look at the types that a
+            # statement has takes a second of the processor then, on each connection. Elsewhere it means nothing.
+            "citus.override_table_visibility": "off",
             "jit": "off",
             "plan_cache_mode": "force_custom_plan",
             "timezone": "UTC",
@@ -51,9 +59,14 @@ class Pool:
             max_overflow=0,
             pool_timeout=timeout,
             pool_reset_on_return=None,
-            connect_args={"server_settings": server_settings, "statement_cache_size": 1000, **tls_arguments(dsn)},
+            connect_args={
+                "server_settings": server_settings,
+                "statement_cache_size": 1000,
+                "timeout": _CONNECT_SECONDS,
+                **tls_arguments(dsn),
+            },
         )
-        event.listen(self._engine.sync_engine, "connect", _set_codecs)
+        event.listen(self._engine.sync_engine, "connect", _prepare)
 
     def connection(self) -> "Lent":
         """A connection for the time of an `async with` block, as the driver's own.
@@ -93,8 +106,10 @@ class Lent:
                     return driver
                 self._lent.invalidate()  # the server went away while the connection was idle
                 self._lent.close()
-        except DRIVER_ERRORS as error:
+        except PoolTimeout as error:
             raise translated(error) from error
+        except DRIVER_ERRORS as error:
+            raise NothingDone(translated(error).issues) from error
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         driver = self._lent.driver_connection
@@ -106,12 +121,19 @@ class Lent:
             raise translated(error) from error
 
 
-def _set_codecs(dbapi_connection: Any, _record: Any) -> None:
+def _prepare(dbapi_connection: Any, _record: Any) -> None:
+    """What a new connection needs."""
+    dbapi_connection.run_async(_set_codecs)
+    connected = dbapi_connection.driver_connection._transport.get_extra_info("socket")
+    if connected.family != socket.AF_UNIX:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _ON_SOCKETS.items():
+            if hasattr(socket, name):
+                connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+async def _set_codecs(driver: "asyncpg.Connection[Any]") -> None:
     """JSON columns come and go as the bytes they are: SQLAlchemy would parse them into dicts. Words are only sent."""
-    dbapi_connection.run_async(_set_codecs_of)
-
-
-async def _set_codecs_of(driver: "asyncpg.Connection[Any]") -> None:
     await driver.set_type_codec("json", schema="pg_catalog", format="binary", encoder=_same, decoder=_same)
     await driver.set_type_codec("tsvector", schema="pg_catalog", format="binary", encoder=encode_words, decoder=_same)
 

@@ -20,6 +20,10 @@ DRIVER_ERRORS = (
 """What a driver, the pool and the network below them raise."""
 
 
+class NothingDone(Unavailable):
+    """There was no connection to begin with, or none to the node that was to be asked."""
+
+
 _BY_STATE: dict[str, tuple[type[FhirError], str]] = {
     "40001": (RolledBack, "the write collided with another one"),
     "40P01": (RolledBack, "the write collided with another one"),

@@ -14,6 +14,7 @@ import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from fhirserver.fhir.outcomes import RolledBack, Unavailable
+from fhirserver.storage.errors import NothingDone
 
 T = TypeVar("T")
 
@@ -38,8 +39,8 @@ async def patiently(attempt: Callable[[], Awaitable[T]], seconds: float, *, only
 
 def was_nothing_done(error: Unavailable) -> bool:
     """Whether the error came before the database, or the worker that it asked, could do anything."""
+    if isinstance(error, NothingDone):
+        return True
     cause = error.__cause__
-    if isinstance(cause, ConnectionError | asyncpg.CannotConnectNowError):
-        return not isinstance(cause, ConnectionResetError | BrokenPipeError)
     # The coordinator's word about a worker that it could not connect to.
     return isinstance(cause, asyncpg.PostgresConnectionError) and any(word in str(cause) for word in _BEFORE_ANYTHING)

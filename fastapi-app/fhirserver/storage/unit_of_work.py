@@ -3,11 +3,12 @@
 `PostgresSession` works on one connection; `PostgresStore` takes a connection from the pool for each call.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
+from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.outcomes import RolledBack, Unavailable
 from fhirserver.interactions.store import (
     Explanation,
@@ -24,6 +25,7 @@ from fhirserver.search.rewrite.restrict import Within
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.engine import Lent, Pool
 from fhirserver.storage.errors import DRIVER_ERRORS, translated
+from fhirserver.storage.nodes import Nodes, Visit
 from fhirserver.storage.patience import patiently
 from fhirserver.storage.repositories import conformance, history, locks, outside, reading, receipts, searching, writing
 from fhirserver.storage.secrets import secret
@@ -39,30 +41,50 @@ class PostgresSession:
     """The store within one transaction, on one connection."""
 
     def __init__(
-        self, statements: Statements, signer: CursorSigner, confirm: Confirm | None = None, *, on_cluster: bool = False
+        self,
+        statements: Statements,
+        signer: CursorSigner,
+        confirm: Confirm | None = None,
+        nodes: Nodes | None = None,
+        *,
+        on_cluster: bool = False,
     ):
         self._statements = statements
+        self._nodes = nodes
+        self.visit = Visit(statements.driver)
+        """What it asks for at present."""
         self._signer = signer
         self._confirm = confirm
         self._on_cluster = on_cluster
         self.written: set[str] = set()
         """The types of the resources that were written."""
 
+    def _require(self, buckets: Collection[int] | None) -> None:
+        """Raises `NothingDone` if one of these buckets (None: any) can't be reached at present."""
+        if self._nodes is not None:
+            self._nodes.require(buckets)
+            self.visit.buckets = buckets
+
     async def read(self, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
+        self._require((home_bucket(id),))
         return await reading.read(self._statements, resource_type, id, within)
 
     async def read_many(
         self, targets: Sequence[tuple[str, str]], within: Within
     ) -> dict[tuple[str, str], StoredResource]:
+        self._require([home_bucket(id) for _, id in targets])
         return await reading.read_many(self._statements, targets, within)
 
     async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
+        self._require((home_bucket(id),))
         return await reading.read_version(self._statements, resource_type, id, version_id)
 
     async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
+        self._require([bucket for *_, bucket in versions])
         return await reading.read_versions(self._statements, versions)
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
+        self._require([change.version.bucket for change in changes])
         if self._confirm is not None:
             for version in {change.entry.index_version for change in changes if change.entry is not None}:
                 await self._confirm(version, self._changes)
@@ -73,21 +95,27 @@ class PostgresSession:
         return await conformance.changes(self._statements)
 
     async def search(self, request: SearchRequest) -> SearchPage:
+        self._require(request.buckets)
         return await searching.search(self._statements, request, self._signer, on_cluster=self._on_cluster)
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
+        self._require(request.buckets)
         return await searching.count(self._statements, request, estimate=estimate)
 
     async def is_outside(self, patient: str, types: Sequence[str]) -> bool:
+        self._require((home_bucket(patient),))
         return await outside.is_outside(self._statements, patient, types)
 
     async def explain(self, request: SearchRequest) -> Explanation:
         return await searching.explain(self._statements, request, self._signer, on_cluster=self._on_cluster)
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
+        for request in requests:
+            self._require(request.buckets)
         return await searching.find(self._statements, requests)
 
     async def history(self, request: HistoryRequest) -> HistoryPage:
+        self._require(request.buckets if request.id is None else (home_bucket(request.id),))
         return await history.history(self._statements, request, self._signer)
 
     async def lock(self, criteria: Sequence[str], shared: Sequence[str] = ()) -> None:
@@ -111,7 +139,8 @@ class PostgresStore:
 
     `observe` hears of every statement, `written` of the types of resources that were written, after the commit.
     `confirm` (as in `Current`) is asked before index entries of a version are written, and raises if they may not be.
-    For `patience` seconds a database, or a worker of a cluster, may be away before a request fails.
+    For `patience` seconds a database, or a worker of a cluster, may be away before a request fails; `nodes` knows
+    which workers are.
     """
 
     def __init__(
@@ -120,6 +149,7 @@ class PostgresStore:
         observe: Observe,
         written: Written | None = None,
         confirm: Confirm | None = None,
+        nodes: Nodes | None = None,
         *,
         patience: float = 0.0,
     ):
@@ -127,6 +157,7 @@ class PostgresStore:
         self._observe = observe
         self._written = written
         self._confirm = confirm
+        self._nodes = nodes
         self._patience = patience
         self._signer: CursorSigner | None = None
         self._on_cluster = False
@@ -142,20 +173,35 @@ class PostgresStore:
         if self._signer is None:
             raise RuntimeError("the store is not open")
         return _Session(
-            self._pool.connection(), self._observe, self._signer, self._written, self._confirm, self._on_cluster
+            self._pool.connection(),
+            self._observe,
+            self._signer,
+            self._written,
+            self._confirm,
+            self._nodes,
+            self._on_cluster,
         )
 
-    async def _on_one(self, work: Callable[[PostgresSession], Awaitable[T]], *, only_reads: bool = True) -> T:
-        """What `work` does on a connection of its own; again, if the database is away for a moment."""
+    async def _on_one(
+        self, work: Callable[[PostgresSession], Awaitable[T]], bucket: int | None = None, *, only_reads: bool = True
+    ) -> T:
+        """What `work` does on a connection of its own; again, if the database is away for a moment.
+
+        `bucket`: the only one that it is about, if that is known.
+        """
 
         async def attempt() -> T:
-            async with self._session() as session:
-                return await work(session)
+            try:
+                async with self._turn(bucket), self._session() as session:
+                    return await work(session)
+            except Unavailable:
+                self._doubt()
+                raise
 
         return await patiently(attempt, self._patience, only_reads=only_reads)
 
     async def read(self, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
-        return await self._on_one(lambda session: session.read(resource_type, id, within))
+        return await self._on_one(lambda session: session.read(resource_type, id, within), home_bucket(id))
 
     async def read_many(
         self, targets: Sequence[tuple[str, str]], within: Within
@@ -169,10 +215,11 @@ class PostgresStore:
         return await self._on_one(lambda session: session.read_versions(versions))
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
-        await self._on_one(lambda session: session.write(changes), only_reads=False)
+        buckets = {change.version.bucket for change in changes}
+        await self._on_one(lambda session: session.write(changes), _only(buckets), only_reads=False)
 
     async def search(self, request: SearchRequest) -> SearchPage:
-        return await self._on_one(lambda session: session.search(request))
+        return await self._on_one(lambda session: session.search(request), _only(request.buckets))
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         return await self._counts.get(
@@ -207,20 +254,41 @@ class PostgresStore:
 
         `RolledBack` if the database was away before the commit: nothing was done, the same may succeed.
         """
-        async with self._session() as session, session.transaction():
+
+        async def begin() -> tuple[PostgresSession, AsyncExitStack]:
+            async with AsyncExitStack() as begun:
+                session = await begun.enter_async_context(self._session())
+                await begun.enter_async_context(session.transaction())
+                return session, begun.pop_all()
+
+        session, begun = await patiently(begin, self._patience, only_reads=True)
+        async with begun:
             try:
                 yield session
-            except DRIVER_ERRORS as error:
-                found = translated(error)
+            except (*DRIVER_ERRORS, Unavailable) as error:
+                found = error if isinstance(error, Unavailable) else translated(error)
                 if isinstance(found, Unavailable) and not isinstance(found, RolledBack):
+                    self._doubt()
                     raise RolledBack(found.issues) from error
                 raise
+
+    def _turn(self, bucket: int | None) -> AbstractAsyncContextManager[None]:
+        return self._nodes.turn(bucket) if self._nodes is not None else nullcontext()
+
+    def _doubt(self) -> None:
+        if self._nodes is not None:
+            self._nodes.doubt()
+
+
+def _only(buckets: AbstractSet[int] | None) -> int | None:
+    """The bucket, if it is one."""
+    return next(iter(buckets)) if buckets is not None and len(buckets) == 1 else None
 
 
 class _Session:
     """A session on a connection that is lent out for the time of the block."""
 
-    __slots__ = ("_announce", "_confirm", "_lent", "_observe", "_on_cluster", "_session", "_signer")
+    __slots__ = ("_announce", "_confirm", "_lent", "_nodes", "_observe", "_on_cluster", "_session", "_signer")
 
     def __init__(
         self,
@@ -229,8 +297,10 @@ class _Session:
         signer: CursorSigner,
         announce: Written | None,
         confirm: Confirm | None,
+        nodes: Nodes | None,
         on_cluster: bool,
     ):
+        self._nodes = nodes
         self._on_cluster = on_cluster
         self._confirm = confirm
         self._lent = lent
@@ -240,10 +310,16 @@ class _Session:
 
     async def __aenter__(self) -> PostgresSession:
         statements = Statements(await self._lent.__aenter__(), self._observe)
-        self._session = PostgresSession(statements, self._signer, self._confirm, on_cluster=self._on_cluster)
+        self._session = PostgresSession(
+            statements, self._signer, self._confirm, self._nodes, on_cluster=self._on_cluster
+        )
+        if self._nodes is not None:
+            self._nodes.enter(self._session.visit)
         return self._session
 
     async def __aexit__(self, *error: Any) -> None:
+        if self._nodes is not None:
+            self._nodes.leave(self._session.visit)
         await self._lent.__aexit__(*error)
         if self._session.written and self._announce is not None:
             self._announce(self._session.written)

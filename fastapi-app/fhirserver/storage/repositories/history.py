@@ -7,10 +7,9 @@ from typing import Any
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.interactions.store import HistoryPage, HistoryRequest, StoredResource
 from fhirserver.storage.cursor import CursorSigner
-from fhirserver.storage.repositories.reading import moved_on, stored
+from fhirserver.storage.repositories.reading import stored, where_it_lives
 from fhirserver.storage.statements import Statement, Statements
 
-_ATTEMPTS = 20
 _CURRENT = "resource_type, id, version_id, last_updated, deleted, content, bucket, forward_to"
 _OLDER = "resource_type, id, version_id, last_updated, deleted, content, bucket, NULL::int AS forward_to"
 
@@ -59,23 +58,16 @@ def _times(where: _Where, request: HistoryRequest) -> None:
 async def _of_resource(
     statements: Statements, request: HistoryRequest, position: list[Any] | None, limit: int
 ) -> list[StoredResource]:
-    where: int | None = None
-    for _ in range(_ATTEMPTS):
-        rows = await _rows_in(statements, request, position, limit, home_bucket(str(request.id)))
-        if rows and rows[0]["forward_to"] is not None:
-            if rows[0]["forward_to"] == where:  # it is still there, and has no such versions
-                return []
-            where = int(rows[0]["forward_to"])
-            rows = await _rows_in(statements, request, position, limit, where)
-            if not rows or rows[0]["forward_to"] is not None:
-                continue
-        return [stored(row, row["resource_type"], row["id"]) for row in rows]
-    raise moved_on()
+    rows = await where_it_lives(
+        home_bucket(str(request.id)), lambda bucket: _rows_in(statements, request, position, limit, bucket)
+    )
+    return [stored(row, row["resource_type"], row["id"]) for row in rows if row["asked"]][:limit]
 
 
 async def _rows_in(
     statements: Statements, request: HistoryRequest, position: list[Any] | None, limit: int, bucket: int
 ) -> Sequence[Any]:
+    """The current version first, `asked` for or not: it tells that the resource lives there, or where else."""
     where = _Where()
     where.add("bucket = ? AND resource_type = ? AND id = ?", bucket, request.resource_type, request.id)
     plain = str(where)
@@ -88,9 +80,9 @@ async def _rows_in(
     return await statements.rows(
         Statement(
             "history_resource",
-            f"SELECT {_CURRENT} FROM resource WHERE {plain} AND (forward_to IS NOT NULL OR ({older}))"
-            f" UNION ALL SELECT {_OLDER} FROM resource_history WHERE {where}"
-            f" ORDER BY version_id DESC LIMIT {limit}",
+            f"SELECT {_CURRENT}, {older} AS asked FROM resource WHERE {plain}"
+            f" UNION ALL SELECT {_OLDER}, true FROM resource_history WHERE {where}"
+            f" ORDER BY version_id DESC LIMIT {limit + 1}",
         ),
         *where.arguments,
     )

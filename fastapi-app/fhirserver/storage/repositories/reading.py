@@ -1,10 +1,12 @@
 """Reading current versions and older ones. A read is one statement that one shard answers.
 
 For a resource away from home it is two: the second goes where the forwarding row of the first points. When the
-resource moves between the two, there is nothing any more, and the search for it starts again.
+resource moves between the two, there is nothing any more, and the search for it starts again. On Citus the commit of a
+move reaches one shard before the other, so that the resource is for a moment at neither.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fhirserver.fhir.datatypes.ids import home_bucket
@@ -17,6 +19,7 @@ from fhirserver.storage.compile.sql import Arguments
 from fhirserver.storage.statements import Statement, Statements
 
 _ATTEMPTS = 20
+_LONGEST_PAUSE = 0.1  # seconds; all of them together: about 1.5
 _COLUMNS = "version_id, last_updated, deleted, content, bucket, forward_to"
 
 READ = Statement("read", f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3")
@@ -37,10 +40,10 @@ READ_VERSIONS = Statement(
     " JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::int[]) AS target(t, i, v, b)"
     " ON bucket = b AND resource_type = t AND id = i AND version_id = v WHERE bucket = ANY($4::int[])",
 )
+# The current version is among the rows whatever its number: it tells that the resource lives there.
 READ_VERSION = Statement(
     "read_version",
     f"SELECT {_COLUMNS} FROM resource WHERE bucket = $1 AND resource_type = $2 AND id = $3"
-    " AND (version_id = $4 OR forward_to IS NOT NULL)"
     " UNION ALL SELECT version_id, last_updated, deleted, content, bucket, NULL FROM resource_history"
     " WHERE bucket = $1 AND resource_type = $2 AND id = $3 AND version_id = $4",
 )
@@ -65,6 +68,26 @@ def moved_on() -> RolledBack:
     return RolledBack("the resource is being moved again and again")
 
 
+async def where_it_lives(home: int, ask: Callable[[int], Awaitable[Sequence[Any]]]) -> Sequence[Any]:
+    """The rows that `ask` finds in the bucket where a resource lives, which the rows at `home` may point to."""
+    bucket = home
+    for attempt in range(_ATTEMPTS):
+        rows = await ask(bucket)
+        if rows and rows[0]["forward_to"] is not None:
+            bucket = int(rows[0]["forward_to"])
+            rows = await ask(bucket)
+        if bucket == home or (rows and rows[0]["forward_to"] is None):
+            return rows
+        bucket = home
+        await asyncio.sleep(pause(attempt))
+    raise moved_on()
+
+
+def pause(attempt: int) -> float:
+    """Seconds to wait for a resource that is on its way."""
+    return min(_LONGEST_PAUSE, 0.001 * 2.0**attempt)
+
+
 async def read(statements: Statements, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
     """The current version, wherever it lives; None if the id was never used. `permitted` is whether it is `within`."""
     statement, rest = READ, []
@@ -72,15 +95,12 @@ async def read(statements: Statements, resource_type: str, id: str, within: Node
         arguments = Arguments([None] * 3)
         permitted = f"SELECT {condition(within, arguments)} AS permitted, "
         statement, rest = Statement("read", READ.sql.replace("SELECT ", permitted, 1)), arguments.values[3:]
-    for _ in range(_ATTEMPTS):
-        row = await statements.row(statement, home_bucket(id), resource_type, id, *rest)
-        if row is None:
-            return None
-        if row["forward_to"] is not None:
-            row = await statements.row(statement, row["forward_to"], resource_type, id, *rest)
-        if row is not None and row["forward_to"] is None:
-            return stored(row, resource_type, id, permitted=within is None or bool(row["permitted"]))
-    raise moved_on()
+    rows = await where_it_lives(
+        home_bucket(id), lambda bucket: statements.rows(statement, bucket, resource_type, id, *rest)
+    )
+    if not rows:
+        return None
+    return stored(rows[0], resource_type, id, permitted=within is None or bool(rows[0]["permitted"]))
 
 
 async def read_many(
@@ -89,7 +109,7 @@ async def read_many(
     """The current versions of these (type, id), with one statement, and a second where some live elsewhere."""
     found: dict[tuple[str, str], StoredResource] = {}
     places = [(home_bucket(id), resource_type, id) for resource_type, id in dict.fromkeys(targets)]
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         if not places:
             return found
         asked = {(resource_type, id): bucket for bucket, resource_type, id in places}
@@ -101,7 +121,10 @@ async def read_many(
                 places.append((row["forward_to"], *target))
             else:
                 found[target] = stored(row, *target, permitted=bool(row["permitted"]))
-        places += [(home_bucket(id), type, id) for (type, id), bucket in asked.items() if bucket != home_bucket(id)]
+        lost = [(home_bucket(id), type, id) for (type, id), bucket in asked.items() if bucket != home_bucket(id)]
+        places += lost
+        if lost:
+            await asyncio.sleep(pause(attempt // 2))
     raise moved_on()
 
 
@@ -130,15 +153,7 @@ async def read_versions(
 
 async def read_version(statements: Statements, resource_type: str, id: str, version_id: int) -> StoredResource | None:
     """One version, current or older; None if there is none with that number."""
-    where: int | None = None
-    for _ in range(_ATTEMPTS):
-        row = await statements.row(READ_VERSION, home_bucket(id), resource_type, id, version_id)
-        if row is not None and row["forward_to"] is not None:
-            if row["forward_to"] == where:  # it is still there, and has no such version
-                return None
-            where = row["forward_to"]
-            row = await statements.row(READ_VERSION, where, resource_type, id, version_id)
-            if row is None or row["forward_to"] is not None:
-                continue
-        return stored(row, resource_type, id) if row is not None else None
-    raise moved_on()
+    rows = await where_it_lives(
+        home_bucket(id), lambda bucket: statements.rows(READ_VERSION, bucket, resource_type, id, version_id)
+    )
+    return next((stored(row, resource_type, id) for row in rows if row["version_id"] == version_id), None)
