@@ -85,7 +85,7 @@ HEAD = (
 class Server:
     """The API as a group of processes that can be killed."""
 
-    def __init__(self, dsn: str, port: int, workers: int):
+    def __init__(self, dsn: str, port: int, workers: int, **settings: str):
         self.port = port
         self._command = [*COMMAND, "serve", "--port", str(port), "--workers", str(workers)]
         self._environment = os.environ | {
@@ -93,6 +93,7 @@ class Server:
             "FHIR_AUTH__ENABLED": "false",
             "FHIR_LIMITS__REQUESTS_PER_MINUTE": "0",
             "FHIR_LIMITS__REQUESTS_PER_MINUTE_OF_ADDRESS": "0",
+            **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -85,7 +85,8 @@ class OwnCluster:
     """A coordinator and workers, made new in `folder`, which others have to be able to enter."""
 
     def __init__(self, folder: Path, *, apart: bool = False, durable: bool = True):
-        self._folder, self._apart, self._durable = folder, apart, durable
+        self.is_apart = apart
+        self._folder, self._durable = folder, durable
         self._bin = binaries()
         self._tag = f"fhir{os.getpid()}"
         self.nodes: dict[str, Node] = {}
@@ -97,7 +98,7 @@ class OwnCluster:
 
     def begin(self, workers: int) -> None:
         """Make and start all nodes."""
-        if self._apart:
+        if self.is_apart:
             self._make_network()
         coordinator = self.add()
         self.sql(coordinator, f"SELECT citus_set_coordinator_host('{coordinator.host}', {coordinator.port})")
@@ -108,7 +109,7 @@ class OwnCluster:
         """One more node, started; the first one is the coordinator."""
         number = len(self.nodes)
         name = f"worker-{number}" if number else COORDINATOR
-        if self._apart:
+        if self.is_apart:
             node = Node(name, self._folder / name, f"{_NETWORK}.{number + 10}", 5432, f"{self._tag}-{number}")
             self._connect(node)
         else:
@@ -157,7 +158,7 @@ class OwnCluster:
         for node in self.nodes.values():
             with suppress(FileNotFoundError, ProcessLookupError):
                 self.kill(node.name)
-        if self._apart:
+        if self.is_apart:
             for namespace in (*(f"{node.namespace}" for node in self.nodes.values()), self._lan):
                 subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
 

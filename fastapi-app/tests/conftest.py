@@ -44,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--oracle-cases", type=int, default=2500, help="how many searches server and oracle are compared by"
     )
+    parser.addoption("--fault-rounds", type=int, default=1, help="how often each node and process is killed, cut off")
     parser.addoption("--oracle-seed", type=int, default=1, help="of the resources that they search")
 
 

@@ -94,6 +94,21 @@ async def test_a_request_asks_how_thoroughly_it_is_checked(server, client, asked
         assert answer.status_code == (200 if status == 201 else status), why
 
 
+async def test_what_was_stored_unchecked_is_in_order_too(server, tag):
+    """U+0000, which PostgreSQL's jsonb has not; and what only looks like it."""
+    server = replace(server, validation=Validation("off"))
+    transport = httpx.ASGITransport(build_app(server, health_checks=None, software_version="test"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/fhir") as trusting:
+        for language in ("c", "a\x00\x00", "\\u0000", "\\\x00b", "b"):
+            patient = {"resourceType": "Patient", "meta": {"tag": [{"code": tag}]}}
+            patient["communication"] = [{"language": {"coding": [{"code": language}]}}]
+            answer = await trusting.post("Patient", json=patient, headers={"Content-Type": "application/fhir+json"})
+            assert answer.status_code == 201
+        page = (await trusting.get(f"Patient?_tag={tag}&_sort=language")).json()
+    codes = [entry["resource"]["communication"][0]["language"]["coding"][0]["code"] for entry in page["entry"]]
+    assert codes == ["\\\x00b", "\\u0000", "a\x00\x00", "b", "c"]
+
+
 JUNK = [
     None,
     True,

@@ -10,6 +10,7 @@ import pytest
 from fhirserver.fhir.outcomes import RolledBack, TooCostly, Unavailable
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.engine import Pool
+from fhirserver.storage.errors import NothingDone
 from fhirserver.storage.migrate import upgrade
 from fhirserver.storage.patience import patiently, was_nothing_done
 from fhirserver.storage.unit_of_work import PostgresStore
@@ -27,9 +28,7 @@ def unavailable(cause: BaseException) -> Unavailable:
 @pytest.mark.parametrize(
     ("cause", "expected"),
     [
-        (ConnectionRefusedError(), True),  # nobody was there
         (ConnectionResetError(), False),  # it was sent, and then the connection broke
-        (asyncpg.CannotConnectNowError("starting up"), True),
         (asyncpg.ConnectionFailureError(REFUSED), True),  # the coordinator did not reach the worker
         (asyncpg.ConnectionFailureError(LOST), False),  # the worker may have done it
         (asyncpg.AdminShutdownError("x"), False),
@@ -40,12 +39,22 @@ def test_whether_nothing_was_done(cause, expected):
     assert was_nothing_done(unavailable(cause)) is expected
 
 
+async def test_nothing_is_done_without_a_connection(embedded):
+    dsn = await asyncio.to_thread(embedded.start)
+    pool = Pool(dsn, size=1)
+    await asyncio.to_thread(embedded.stop)
+    with pytest.raises(NothingDone):
+        async with pool.connection():
+            pass
+    await pool.close()
+
+
 @pytest.mark.parametrize(
     ("error", "only_reads", "attempts"),
     [
         (unavailable(asyncpg.AdminShutdownError("x")), True, 3),  # a read may be repeated
         (unavailable(asyncpg.AdminShutdownError("x")), False, 1),  # a write may have been done
-        (unavailable(ConnectionRefusedError()), False, 3),  # not this one
+        (NothingDone("x"), False, 3),  # not this one
         (RolledBack("x"), True, 1),  # who began the transaction begins it again
         (TooCostly("x"), True, 1),  # it would take as long again
     ],
@@ -69,7 +78,7 @@ async def test_what_is_tried_again(error, only_reads, attempts):
 
 async def test_without_patience_nothing_is_tried_again():
     async def attempt() -> None:
-        raise unavailable(ConnectionRefusedError())
+        raise NothingDone("x")
 
     with pytest.raises(Unavailable):
         await patiently(attempt, 0, only_reads=True)
@@ -97,4 +106,15 @@ async def test_a_restart_of_the_database_is_waited_for(embedded):
     assert not reading.done()
     await asyncio.to_thread(embedded.start)
     assert await reading == set()
+    await asyncio.to_thread(embedded.stop)
+    beginning = asyncio.create_task(_noted(store))
+    await asyncio.sleep(0.3)
+    assert not beginning.done()
+    await asyncio.to_thread(embedded.start)
+    assert await beginning
     await pool.close()
+
+
+async def _noted(store: PostgresStore) -> bool:
+    async with store.transaction() as session:
+        return await session.receipt(b"xx")

@@ -15,6 +15,11 @@ from fhirserver.storage.compile.sql import Arguments
 
 # Characters of a text that count for the order: the text of the last row goes into the link to the next page.
 _COMPARED = 200
+# PostgreSQL's jsonb has no U+0000, which may be in what was stored without validation: then without it.
+_AS_JSONB = (
+    "(CASE WHEN strpos(content::text, '\\u0000') = 0 THEN content::jsonb"
+    r" ELSE regexp_replace(content::text, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::jsonb END)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def _key(sort: Sort, arguments: Arguments, on_cluster: bool) -> Key:
     paths = arguments.add([f"{path}[*]" for path in sort.json_paths], "text[]")
     expression = (
         f"(SELECT {pick}(left(lower(v #>> '{{}}'), {_COMPARED})) FROM unnest({paths}) AS path,"
-        " jsonb_path_query(content::jsonb, path::jsonpath) AS v)"
+        f" jsonb_path_query({_AS_JSONB}, path::jsonpath) AS v)"
     )
     return Key(expression, "text", down, True)
 
