@@ -23,8 +23,11 @@ from fhirserver.access.caller import Caller
 from fhirserver.access.changes import Changes
 from fhirserver.access.issuers import IssuerRules, OpenIdIssuer
 from fhirserver.access.keys import ALGORITHM, KeyRing
+from fhirserver.access.oauth.authorization import Authorization
 from fhirserver.access.oauth.client_authentication import ClientAuthentication
 from fhirserver.access.oauth.clients import Clients
+from fhirserver.access.oauth.issued import Issued
+from fhirserver.access.oauth.launches import Launches
 from fhirserver.access.oauth.tokens import TokenEndpoint
 from fhirserver.access.passwords import Passwords
 from fhirserver.access.policy import Both, Policy, Scoped, Unrestricted
@@ -266,10 +269,14 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
         RateLimit(settings.limits.auth_requests_per_minute, time.time),
     )
     administration = Administration(store, passwords, process.definitions, process.zone, clock)
+    launches = Launches(store, clock)
     oauth = OAuth(
         Clients(store, process.definitions, process.zone, clock),
         ClientAuthentication(store, Fetch(allow_private=auth.private_key_sets), skew, clock),
+        launches,
+        Authorization(store, accounts, authentication, launches, clock),
         TokenEndpoint(store, keys, expected, lifetimes, clock),
+        Issued(store, authentication, keys, expected, clock),
         issuer if issuer.startswith("http") else None,
     )
     return Access(authentication, accounts, administration, keys, limits, oauth), changes

@@ -6,8 +6,11 @@ from fhirserver.access.accounts import Accounts
 from fhirserver.access.administration import Administration
 from fhirserver.access.authentication import Authentication
 from fhirserver.access.keys import KeyRing
+from fhirserver.access.oauth.authorization import Authorization
 from fhirserver.access.oauth.client_authentication import ClientAuthentication
 from fhirserver.access.oauth.clients import Clients
+from fhirserver.access.oauth.issued import Issued
+from fhirserver.access.oauth.launches import Launches
 from fhirserver.access.oauth.tokens import TokenEndpoint
 from fhirserver.access.rate_limits import RateLimit
 
@@ -27,7 +30,10 @@ class OAuth:
 
     clients: Clients
     client_authentication: ClientAuthentication
+    launches: Launches
+    authorization: Authorization
     tokens: TokenEndpoint
+    issued: Issued
     issuer: str | None
 
 

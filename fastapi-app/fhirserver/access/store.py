@@ -50,6 +50,11 @@ class SignIn:
     client_id: str | None = None
     context: Mapping[str, Any] | None = None
 
+    @property
+    def launch_context(self) -> dict[str, Any]:
+        """What an app is told of what it was opened for."""
+        return {name: value for name, value in (self.context or {}).items() if name != "browser"}
+
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:

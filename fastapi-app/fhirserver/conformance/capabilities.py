@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/capabilitystatement.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhirserver.conformance.documentation import documentation
@@ -28,9 +28,17 @@ FORMATS = ("application/fhir+json", "application/json", "json")
 
 
 def capability_statement(
-    definitions: Definitions, structures: Structures, base_url: str, software_version: str, date: str
+    definitions: Definitions,
+    structures: Structures,
+    base_url: str,
+    software_version: str,
+    date: str,
+    security: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The CapabilityStatement of the server at this base, as JSON text. `date` is an R4 dateTime."""
+    """The CapabilityStatement of the server at this base, as JSON text. `date` is an R4 dateTime.
+
+    `security` is what it says of access control; None if there is none.
+    """
     profiles = structures.profiles()
     reverse = _reverse_includes(definitions)
     statement = {
@@ -40,6 +48,7 @@ def capability_statement(
         "rest": [
             {
                 "mode": "server",
+                **({"security": security} if security is not None else {}),
                 "resource": [
                     _resource(definitions, name, profiles.get(name, []), reverse.get(name, ()))
                     for name in definitions.resource_types

@@ -21,7 +21,19 @@ from fhirserver.web.middleware.request_body import RequestBody
 from fhirserver.web.middleware.request_id import RequestId
 from fhirserver.web.middleware.request_log import RequestLog
 from fhirserver.web.middleware.security_headers import SecurityHeaders
-from fhirserver.web.routers import administration, auth, clients, docs, fhir, health, metrics, oauth
+from fhirserver.web.routers import (
+    administration,
+    auth,
+    authorize,
+    clients,
+    docs,
+    fhir,
+    health,
+    launching,
+    metrics,
+    oauth,
+    smart,
+)
 from fhirserver.web.routers.health import HealthChecks
 
 
@@ -56,9 +68,11 @@ def build_app(
     )
     current = server if callable(server) else lambda: server
     app.state.web = Web(current, base_url.rstrip("/") if base_url else None, access)
-    app.router.routes.extend(fhir.routes(software_version))
     if access is not None:
-        app.router.routes.extend([*auth.routes(), *administration.routes(), *oauth.routes(), *clients.routes()])
+        app.router.routes.extend(smart.routes())
+        app.router.routes.extend([*auth.routes(), *administration.routes()])
+        app.router.routes.extend([*authorize.routes(), *oauth.routes(), *launching.routes(), *clients.routes()])
+    app.router.routes.extend(fhir.routes(software_version, has_cors=bool(cors_origins)))
     app.router.routes.extend(health.routes(health_checks, software_version))
     app.router.routes.extend(metrics.routes())
     if has_docs:

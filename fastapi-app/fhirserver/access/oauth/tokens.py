@@ -161,8 +161,7 @@ class TokenEndpoint:
             answer["refresh_token"] = refresh_token
         if "openid" in granted:
             answer["id_token"] = self._id_token(user, str(sign_in.client_id), granted, addresses, nonce)
-        told = {name: value for name, value in (sign_in.context or {}).items() if name != "browser"}
-        return told | answer
+        return sign_in.launch_context | answer
 
     def _access_token(self, claims: Mapping[str, Any], scope: str, lifetime: timedelta) -> Answer:
         about = {"iss": self._expected.issuer, "aud": self._expected.audience, **claims}

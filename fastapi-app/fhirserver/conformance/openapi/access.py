@@ -49,6 +49,12 @@ def access_paths() -> dict[str, Any]:
         "jwks_uri": _STRING,
         "token_endpoint_auth_method": {"enum": ["none", "client_secret_basic", "private_key_jwt"]},
     }
+    about_token = dict.fromkeys(("token", "token_type_hint", "client_id"), _STRING)
+    launch = {
+        **dict.fromkeys(("client_id", "patient", "encounter", "user", "intent"), _STRING),
+        "need_patient_banner": {"type": "boolean"},
+        "fhirContext": {"type": "array", "items": {"type": "object"}},
+    }
     client_shown = {
         "client_name": "Growth charts",
         "scope": "launch/patient patient/*.rs openid fhirUser",
@@ -126,6 +132,32 @@ def access_paths() -> dict[str, Any]:
                 is_open=True,
             )
         },
+        "/auth/introspect": {
+            "post": _operation(
+                "introspect", "What a token is good for (RFC 7662)", _body(_FORM, about_token, ("token",))
+            )
+        },
+        "/auth/revoke": {
+            "post": _operation(
+                "revoke",
+                "End a token, and what was issued with it (RFC 7009)",
+                _body(_FORM, about_token, ("token",)),
+                is_open=True,
+            )
+        },
+        "/auth/launch": {
+            "post": _operation(
+                "launch",
+                "The launch parameter with which an EHR starts an app, good once and for minutes",
+                _body(_JSON, launch, ("client_id",), {"client_id": "…", "patient": "…", "encounter": "…"}),
+                created=True,
+            )
+        },
+        "/auth/apps": {"get": _operation("apps", "The apps that have something of the caller, and what")},
+        "/auth/apps/{client_id}": {
+            "parameters": [_path("client_id")],
+            "delete": _operation("withdraw", "Take back what an app was given", empty=True),
+        },
         "/auth/clients": {
             "get": _operation("clients", "Registered apps and systems, in pages (administrators)"),
             "post": _operation(
@@ -143,6 +175,9 @@ def access_paths() -> dict[str, Any]:
         "/auth/clients/{id}/secret": {
             "parameters": [_path("id")],
             "post": _operation("resetSecret", "A new secret, told once (administrators)"),
+        },
+        "/.well-known/smart-configuration": {
+            "get": _operation("smartConfiguration", "What SMART apps need to know of this server", is_open=True)
         },
         "/.well-known/jwks.json": {
             "get": _operation("jwks", "The public keys that verify access tokens", is_open=True)

@@ -15,8 +15,10 @@ from fhirserver.web.dependencies import AUTH_PATH, BASE_PATH
 from fhirserver.web.errors import refusal
 from fhirserver.web.scope import IDENTIFIED, request_headers
 
-_OPEN_BELOW_BASE = frozenset((f"{BASE_PATH}/metadata",))
-_OPEN_AT_AUTH = frozenset(f"{AUTH_PATH}/{name}" for name in ("login", "register", "refresh", "token"))
+_OPEN_BELOW_BASE = frozenset((f"{BASE_PATH}/metadata", f"{BASE_PATH}/.well-known/smart-configuration"))
+_OPEN_AT_AUTH = frozenset(
+    f"{AUTH_PATH}/{name}" for name in ("login", "register", "refresh", "authorize", "token", "introspect", "revoke")
+)
 
 
 class AuthenticationGate:

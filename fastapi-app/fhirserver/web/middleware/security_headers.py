@@ -26,7 +26,10 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *headers]
+                given = message.get("headers", ())
+                has_own = any(name == _NO_ACTIVE_CONTENT[0] for name, _ in given)  # a page, and its policy
+                added = [pair for pair in headers if pair is not _NO_ACTIVE_CONTENT] if has_own else headers
+                message["headers"] = [*given, *added]
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -1,4 +1,4 @@
-"""`/auth`: register, sign in and out, refresh, oneself, the password. And the keys that tokens are signed with.
+"""`/auth`: register, sign in and out, refresh, oneself, the password.
 
 Errors are those of OAuth 2: `{"error": …, "error_description": …}`.
 """
@@ -59,7 +59,6 @@ def routes() -> list[Route]:
         route(f"{AUTH_PATH}/logout", POST=("logout", logout)),
         route(f"{AUTH_PATH}/me", GET=("me", me)),
         route(f"{AUTH_PATH}/password", POST=("password", change_password)),
-        route("/.well-known/jwks.json", GET=("jwks", jwks)),
     ]
 
 
@@ -114,13 +113,6 @@ async def change_password(request: Request) -> Response:
     accounts = access_of(request).accounts
     await accounts.change_password(identified_of(request), given.current_password, given.new_password, address)
     return RawResponse(204, b"", [])
-
-
-async def jwks(request: Request) -> Response:
-    """The public keys that verify the tokens of this server."""
-    return json_response(
-        200, serialize(access_of(request).keys.jwks()), [(b"cache-control", b"public, max-age=60")], "application/json"
-    )
 
 
 def described(user: User) -> dict[str, Any]:

@@ -10,13 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fhirserver.conformance.capabilities import capability_statement
+from fhirserver.conformance.smart import security
 from fhirserver.conformance.terminology import terminology_capabilities
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.interactions.context import Server
 from fhirserver.interactions.versions import instant
-from fhirserver.web.dependencies import BASE_PATH, base_url_of, web_of
+from fhirserver.web.dependencies import BASE_PATH, addresses_of, base_url_of, web_of
 from fhirserver.web.negotiation import FHIR_JSON
 from fhirserver.web.parameters import parameters_of
 from fhirserver.web.responses import bundle_response
@@ -26,7 +27,7 @@ from fhirserver.web.routing import route
 _KEPT = 4
 
 
-def routes(version: str) -> list[Route]:
+def routes(version: str, *, has_cors: bool) -> list[Route]:
     """The routes of this file."""
     # The instant since which this process has these capabilities.
     since: dict[tuple[Definitions, Structures], str] = {}
@@ -39,8 +40,13 @@ def routes(version: str) -> list[Route]:
         return since[known]
 
     statement = lru_cache(maxsize=_KEPT)(
-        lambda definitions, structures, base_url, date: capability_statement(
-            definitions, structures, base_url, version, date
+        lambda definitions, structures, base_url, date, addresses: capability_statement(
+            definitions,
+            structures,
+            base_url,
+            version,
+            date,
+            security(addresses, has_cors=has_cors) if addresses else None,
         )
     )
 
@@ -53,7 +59,8 @@ def routes(version: str) -> list[Route]:
             known = await server.terminology.code_systems()
             body = terminology_capabilities(server.definitions, known, base_url, version, date_of(server))
         elif mode in ("full", "normative"):
-            body = statement(server.definitions, server.structures, base_url, date_of(server))
+            addresses = addresses_of(request) if web_of(request).access is not None else None
+            body = statement(server.definitions, server.structures, base_url, date_of(server), addresses)
         else:
             raise InvalidRequest(f"mode is full, normative or terminology, not '{mode[:80]}'", code="value")
         return bundle_response(body, params.media_type or FHIR_JSON, params.pretty)

@@ -14,9 +14,9 @@ from jose import jwk, jwt
 
 from fhirserver.access.oauth.client_authentication import ASSERTION_TYPE
 
-from ..conftest import FORM, Process, another, process
+from ..conftest import FORM, Process, another, client, process
 
-__all__ = ["another", "process"]
+__all__ = ["another", "client", "process"]
 
 TOKEN_URL = "http://test/auth/token"
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
