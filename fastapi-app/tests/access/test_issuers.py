@@ -149,7 +149,7 @@ async def test_a_key_that_the_provider_begins_to_use_is_asked_for_but_not_often(
         now = datetime.now(UTC)
 
     rules = IssuerRules(provider.url, "fhir", roles={})
-    issuer = OpenIdIssuer(rules, Fetch(allow_private=True), timedelta(0), lambda: Clock.now)
+    issuer = OpenIdIssuer(rules, Fetch(allow_private=True), timedelta(seconds=5), lambda: Clock.now)
     provider.publish("one")
     await issuer.identify(provider.token("one"), Clock.now)
     provider.publish("one", "two")

@@ -68,5 +68,5 @@ def _shown(patient: Mapping[str, Any], texts: Texts) -> Shown:
     name = official.get("text") or " ".join(part for part in parts if part) or texts["no name"]
     identifiers = [identifier.get("value") for identifier in patient.get("identifier", [])][:2]
     born = texts["born"].format(date=patient["birthDate"]) if "birthDate" in patient else None
-    details = [born, *identifiers, patient["id"]]
+    details = [born, *(identifiers or [patient["id"]])]
     return Shown(patient["id"], name, " · ".join(dict.fromkeys(detail for detail in details if detail)))
