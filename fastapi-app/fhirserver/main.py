@@ -48,7 +48,7 @@ from fhirserver.interactions.search_parameters import SearchParameters
 from fhirserver.interactions.structures import StoredStructures
 from fhirserver.jobs.reindex import Reindex
 from fhirserver.jobs.runner import Runner, Work
-from fhirserver.observability.logging import configure
+from fhirserver.observability.logging import configure, get_logger
 from fhirserver.observability.metrics import observe_statement, watch_pool
 from fhirserver.remote.fetch import Fetch
 from fhirserver.remote.redis import SharedByRedis
@@ -59,6 +59,7 @@ from fhirserver.storage.index_store import PostgresIndex
 from fhirserver.storage.job_store import PostgresJobs
 from fhirserver.storage.nodes import Nodes
 from fhirserver.storage.oauth_store import PostgresOAuthStore
+from fhirserver.storage.spread import Spread, listed, workers_of
 from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
 from fhirserver.terminology.known import KnownTerminology
@@ -70,6 +71,8 @@ from fhirserver.web.routers.health import Impaired
 
 SOFTWARE_VERSION = version("fhirserver")
 _BACKGROUND_CONNECTIONS = 2
+_NODE_SECONDS = 3.0  # to connect to a node for which others can stand in
+_log = get_logger("fhirserver")
 
 
 def clock() -> datetime:
@@ -104,6 +107,7 @@ class Process:
         built_in, structures = BuiltIn.load(), BuiltInStructures.load()
         sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
         self._terminology = KnownTerminology(sources, clock, remote)
+        self.spread = self._spread(dsn) if serves and settings.database.query_nodes != "coordinator" else None
         self._store = PostgresStore(
             self.pool,
             observe_statement,
@@ -111,6 +115,7 @@ class Process:
             self._confirm,
             self.nodes,
             patience=settings.database.patience_seconds,
+            spread=self.spread,
         )
         server = Server(
             definitions=self.definitions,
@@ -143,14 +148,22 @@ class Process:
         ]
         self.current = Current(server, self.index, followers, lease=lease)
 
-    def _pool(self, dsn: str, size: int) -> Pool:
+    def _pool(self, dsn: str, size: int, connect_timeout: float = 60.0) -> Pool:
         database = self._settings.database
         return Pool(
             dsn,
             size=size,
             timeout=database.pool_timeout_seconds,
             statement_timeout_ms=database.statement_timeout_ms,
+            connect_timeout=connect_timeout,
+            pooler=database.pooler,
         )
+
+    def _spread(self, dsn: str) -> Spread:
+        nodes, size = self._settings.database.query_nodes, self._settings.database.pool_size
+        given = [url.strip() for url in nodes.split(",")]
+        find = workers_of(self.background, dsn) if nodes == "all" else listed(given)
+        return Spread(self.pool, find, lambda node: self._pool(node, size, _NODE_SECONDS))
 
     async def _confirm(self, index_version: int, changes: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
         await self.current.confirm(index_version, changes)
@@ -172,11 +185,18 @@ class Process:
     async def open(self) -> None:
         """Make ready for use."""
         await self._store.open()
+        if self.spread is not None:
+            await self.spread.look()
+        if self._settings.database.pooler != "none" and (lacking := await self.pool.lacking()):
+            # PgBouncer makes them if its databases say so: connect_query.
+            _log.warning("the pooler's connections lack settings", settings="; ".join(lacking))
         await self.current.refresh()
 
     async def close(self) -> None:
         """Close all connections."""
         await self._terminology.close()
+        if self.spread is not None:
+            await self.spread.close()
         await self.pool.close()
         await self.background.close()
 
@@ -351,11 +371,13 @@ def create_app() -> FastAPI:
         raise SystemExit("FHIR_DATABASE_URL is not set; `fhirserver serve` starts a database of its own")
     configure(settings.observability.log_level, settings.observability.log_format)
     process = Process(settings, settings.dsn, serves=True)
-    watch_pool(process.pool.in_use)
+    watch_pool((process.spread or process.pool).in_use)
     bound_headers(settings.limits.header_bytes, settings.limits.header_seconds)
     redis = SharedByRedis(settings.redis_url.get_secret_value()) if settings.redis_url else None
     access: Access | None = None
     work = [_end_with_parent(), process.current.follow(), process.nodes.follow()]
+    if process.spread is not None:
+        work.append(process.spread.follow())
     if settings.auth.enabled:
         access, changes = build_access(settings, process, redis)
         work += [changes.follow(), *([_share_counts(access.limits, redis)] if redis is not None else [])]

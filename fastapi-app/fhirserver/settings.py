@@ -46,6 +46,13 @@ def _http_url(url: str | None) -> str | None:
     return url.rstrip("/") if url is not None else None
 
 
+def _nodes(text: str) -> str:
+    if text not in ("coordinator", "all"):
+        for url in text.split(","):
+            _postgresql(url.strip())
+    return text
+
+
 DatabaseUrl = Annotated[str, AfterValidator(_postgresql)]
 
 
@@ -57,12 +64,15 @@ class DatabaseSettings(_Group):
     """`url`: `postgresql://…`; without it the server runs a PostgreSQL of its own in `FHIR_DATA_DIR`.
 
     `migrate`: bring the schema to that of this version at the start. Without it the server needs no right to change
-    the schema, and refuses to start on one that is older than it.
+    the schema, and refuses to start on one that is older than it. `pooler`: what kind of pooler is before the database
+    (`storage/engine.py`). `query_nodes`: `coordinator`, `all`, or the URLs of the nodes besides it, with commas.
     """
 
     url: DatabaseUrl | None = None
     migrate: bool = True
     pool_size: int = Field(10, ge=1, le=500)
+    pooler: Literal["none", "transaction", "prepared"] = "none"
+    query_nodes: Annotated[str, AfterValidator(_nodes)] = "coordinator"
     pool_timeout_seconds: float = Field(15.0, gt=0)
     patience_seconds: float = Field(15.0, ge=0, le=300)
     statement_timeout_ms: int = Field(30_000, ge=0)

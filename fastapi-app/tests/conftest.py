@@ -2,7 +2,7 @@
 
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC
 from pathlib import Path
 from secrets import randbelow
@@ -25,11 +25,13 @@ from fhirserver.search.extract import Extractor
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.migrate import upgrade
+from fhirserver.storage.spread import Spread, workers_of
 from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
 from fhirserver.terminology.known import KnownTerminology
 from fhirserver.terminology.sources import Sources
 from fhirserver.web.app import build_app
+from tests.pgbouncer import pgbouncer
 
 # How fast a machine is decides nothing here.
 settings.register_profile("whatever the load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +42,12 @@ SHARED = Path(__file__).parents[3] / "shared"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", default=None, help="postgresql://… of a database whose content may be deleted")
+    parser.addoption(
+        "--pooler",
+        choices=["transaction", "prepared"],
+        help="through a PgBouncer of the PATH that lends for transactions",
+    )
+    parser.addoption("--spread", action="store_true", help="ask any node of the cluster of --database")
     parser.addoption("--all-mutations", action="store_true", help="break the examples of R4 at every place")
     parser.addoption(
         "--oracle-cases", type=int, default=2500, help="how many searches server and oracle are compared by"
@@ -127,11 +135,35 @@ def statements() -> Statements:
     return Statements()
 
 
+@pytest.fixture(scope="session")
+def open_pool(request: pytest.FixtureRequest, dsn: str) -> Iterator[Callable[[int], Pool]]:
+    """A function that makes a pool of a size, through PgBouncer where --pooler says so."""
+    pooler = request.config.getoption("--pooler")
+    if pooler is None:
+        yield lambda size: Pool(dsn, size=size)
+        return
+    with pgbouncer(dsn, max_prepared=200 if pooler == "prepared" else 0) as through:
+        yield lambda size: Pool(through, size=size, pooler=pooler)
+
+
 @pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Pool]:
-    pool = Pool(dsn, size=8)
+async def pool(open_pool: Callable[[int], Pool]) -> AsyncIterator[Pool]:
+    pool = open_pool(8)
     yield pool
     await pool.close()
+
+
+@pytest.fixture
+async def spread(request: pytest.FixtureRequest, dsn: str, pool: Pool) -> AsyncIterator[Spread | None]:
+    """All nodes of the cluster, where --spread says so."""
+    if not request.config.getoption("--spread"):
+        yield None
+        return
+    spread = Spread(pool, workers_of(pool, dsn), lambda node: Pool(node, size=8))
+    await spread.look()
+    assert spread.nodes()
+    yield spread
+    await spread.close()
 
 
 @pytest.fixture(scope="session")
@@ -156,8 +188,8 @@ def sources(pool: Pool, statements: Statements, built_in: BuiltIn) -> Sources:
 
 
 @pytest.fixture
-async def store(pool: Pool, statements: Statements, sources: Sources) -> PostgresStore:
-    store = PostgresStore(pool, statements, sources.forget)
+async def store(pool: Pool, statements: Statements, sources: Sources, spread: Spread | None) -> PostgresStore:
+    store = PostgresStore(pool, statements, sources.forget, spread=spread)
     await store.open()
     return store
 

@@ -196,7 +196,7 @@ class Cluster:
 @asynccontextmanager
 async def cluster(dsn: str) -> AsyncIterator[Cluster]:
     """The cluster whose coordinator is at `dsn`. `ClusterError` without Citus."""
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(dsn, statement_cache_size=0)
     try:
         if not await connection.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'citus'"):
             raise ClusterError("this database has no Citus: there is no cluster")

@@ -5,7 +5,7 @@ itself on the hot paths (decisions/0003).
 """
 
 import socket
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import asyncpg
@@ -24,6 +24,22 @@ _ON_SOCKETS = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USE
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl")
 
 
+Pooler = Literal["none", "transaction", "prepared"]
+"""What is between the server and the database: nothing; a pooler that lends a connection of the database's for the
+time of a transaction; one that also knows of prepared statements (PgBouncer from 1.21 with max_prepared_statements).
+"""
+_WANTED = {
+    # Else Citus hides shards from whoever looks for tables: the driver's first look at the types that a statement has
+    # takes a second of the processor then, on each connection. Elsewhere it means nothing.
+    "citus.override_table_visibility": "off",
+    "jit": "off",
+    # A plan for any values would be made without the statistics of those at hand (decisions/0013).
+    "plan_cache_mode": "force_custom_plan",
+}
+# Statements without a name are parsed and run in one go, so that no other transaction comes in between.
+UNNAMED = {"statement_cache_size": 0, "prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+
+
 def sqlalchemy_url(dsn: str) -> str:
     """`postgresql://…` as SQLAlchemy wants it for asyncpg; a unix socket in `?host=` is kept, TLS is not."""
     url = make_url(dsn).difference_update_query(_TLS)
@@ -39,20 +55,27 @@ def tls_arguments(dsn: str) -> dict[str, str]:
 class Pool:
     """A pool of connections to one database."""
 
-    def __init__(self, dsn: str, *, size: int = 10, timeout: float = 15.0, statement_timeout_ms: int = 0):
-        """`timeout` seconds to wait for a free connection; a statement over `statement_timeout_ms` is cancelled."""
-        # A plan for any values would be made without the statistics of those at hand (decisions/0013).
-        server_settings = {
-            "application_name": "fhirserver",
-            # Else Citus hides shards from whoever looks for tables: the driver's first look at the types that a
-            # statement has takes a second of the processor then, on each connection. Elsewhere it means nothing.
-            "citus.override_table_visibility": "off",
-            "jit": "off",
-            "plan_cache_mode": "force_custom_plan",
-            "timezone": "UTC",
-        }
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        size: int = 10,
+        timeout: float = 15.0,
+        statement_timeout_ms: int = 0,
+        connect_timeout: float = _CONNECT_SECONDS,
+        pooler: Pooler = "none",
+    ):
+        """`timeout` seconds to wait for a free connection; a statement over `statement_timeout_ms` is cancelled.
+
+        A `pooler` refuses settings of a connection; it has to make them itself (`lacking`).
+        """
+        self._wanted = dict(_WANTED)
         if statement_timeout_ms:
-            server_settings["statement_timeout"] = str(statement_timeout_ms)
+            self._wanted["statement_timeout"] = str(statement_timeout_ms)
+        server_settings = {"application_name": "fhirserver", "timezone": "UTC"}
+        if pooler == "none":
+            server_settings |= self._wanted
+        statements = UNNAMED if pooler == "transaction" else {"statement_cache_size": 1000}
         self._engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(dsn),
             pool_size=size,
@@ -61,8 +84,8 @@ class Pool:
             pool_reset_on_return=None,
             connect_args={
                 "server_settings": server_settings,
-                "statement_cache_size": 1000,
-                "timeout": _CONNECT_SECONDS,
+                "timeout": connect_timeout,
+                **statements,
                 **tls_arguments(dsn),
             },
         )
@@ -74,6 +97,18 @@ class Pool:
         Errors of the driver come out of the block as those of `storage/errors.py`.
         """
         return Lent(self._engine.pool)
+
+    async def lacking(self) -> list[str]:
+        """`SET` statements for what the connections are to have and don't, as a pooler would have to make them."""
+        async with self.connection() as driver:
+            rows = await driver.fetch(
+                "SELECT name, setting FROM pg_settings WHERE name = ANY ($1) ORDER BY name", list(self._wanted)
+            )
+        return [
+            f"SET {row['name']} = {self._wanted[row['name']]}"
+            for row in rows
+            if row["setting"] != self._wanted[row["name"]]
+        ]
 
     def in_use(self) -> tuple[int, int]:
         """How many connections are lent out, and how many there may be."""
@@ -110,6 +145,10 @@ class Lent:
             raise translated(error) from error
         except DRIVER_ERRORS as error:
             raise NothingDone(translated(error).issues) from error
+
+    def is_lost(self) -> bool:
+        """Whether the connection broke while it was lent out."""
+        return bool(self._lent.driver_connection.is_closed())
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         driver = self._lent.driver_connection

@@ -48,6 +48,8 @@ def translated(error: BaseException) -> FhirError:
         error = getattr(error.orig, "driver_exception", None) or error.orig.__cause__ or error.orig
     elif isinstance(error, AsyncAdapt_asyncpg_dbapi.Error):  # the pool is used below the engine, which would wrap it
         error = error.__cause__ or error
+    if isinstance(error, asyncpg.ProtocolViolationError) and "startup parameter" in str(error):
+        return Unavailable("a pooler is before the database, which FHIR_DATABASE__POOLER has to tell")
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         kind = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])

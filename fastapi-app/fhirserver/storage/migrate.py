@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from fhirserver.storage.citus import distribute
-from fhirserver.storage.engine import sqlalchemy_url, tls_arguments
+from fhirserver.storage.engine import UNNAMED, sqlalchemy_url, tls_arguments
 from fhirserver.storage.roles import grant
 
 T = TypeVar("T")
@@ -49,7 +49,9 @@ def analyze(dsn: str) -> None:
 
 
 async def _run(dsn: str, work: Callable[[Connection], T]) -> T:
-    engine: AsyncEngine = create_async_engine(sqlalchemy_url(dsn), poolclass=NullPool, connect_args=tls_arguments(dsn))
+    engine: AsyncEngine = create_async_engine(
+        sqlalchemy_url(dsn), poolclass=NullPool, connect_args={**UNNAMED, **tls_arguments(dsn)}
+    )
     try:
         async with engine.begin() as connection:
             return await connection.run_sync(work)

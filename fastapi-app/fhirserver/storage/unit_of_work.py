@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.outcomes import RolledBack, Unavailable
 from fhirserver.interactions.store import (
+    FOLLOWED,
     Explanation,
     HistoryPage,
     HistoryRequest,
@@ -30,6 +31,7 @@ from fhirserver.storage.patience import patiently
 from fhirserver.storage.repositories import conformance, history, locks, outside, reading, receipts, searching, writing
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.sharing import Shared
+from fhirserver.storage.spread import Spread, SpreadLent
 from fhirserver.storage.statements import Observe, Statements
 
 T = TypeVar("T")
@@ -139,6 +141,8 @@ class PostgresStore:
 
     `observe` hears of every statement, `written` of the types of resources that were written, after the commit.
     `confirm` (as in `Current`) is asked before index entries of a version are written, and raises if they may not be.
+    With a `spread`, what is one statement asks any node. Transactions are on the coordinator: their locks are only seen
+    there. So is what changes the server's own tables, which all nodes have a copy of.
     For `patience` seconds a database, or a worker of a cluster, may be away before a request fails; `nodes` knows
     which workers are.
     """
@@ -152,8 +156,10 @@ class PostgresStore:
         nodes: Nodes | None = None,
         *,
         patience: float = 0.0,
+        spread: Spread | None = None,
     ):
         self._pool = pool
+        self._spread = spread
         self._observe = observe
         self._written = written
         self._confirm = confirm
@@ -169,21 +175,19 @@ class PostgresStore:
         async with self._pool.connection() as driver:
             self._on_cluster = await driver.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'citus'") > 0
 
-    def _session(self) -> "_Session":
+    def _session(self, *, anywhere: bool = False) -> "_Session":
         if self._signer is None:
             raise RuntimeError("the store is not open")
-        return _Session(
-            self._pool.connection(),
-            self._observe,
-            self._signer,
-            self._written,
-            self._confirm,
-            self._nodes,
-            self._on_cluster,
-        )
+        lent = self._spread.connection() if anywhere and self._spread is not None else self._pool.connection()
+        return _Session(lent, self._observe, self._signer, self._written, self._confirm, self._nodes, self._on_cluster)
 
     async def _on_one(
-        self, work: Callable[[PostgresSession], Awaitable[T]], bucket: int | None = None, *, only_reads: bool = True
+        self,
+        work: Callable[[PostgresSession], Awaitable[T]],
+        bucket: int | None = None,
+        *,
+        only_reads: bool = True,
+        anywhere: bool = True,
     ) -> T:
         """What `work` does on a connection of its own; again, if the database is away for a moment.
 
@@ -192,7 +196,7 @@ class PostgresStore:
 
         async def attempt() -> T:
             try:
-                async with self._turn(bucket), self._session() as session:
+                async with self._turn(bucket), self._session(anywhere=anywhere) as session:
                     return await work(session)
             except Unavailable:
                 self._doubt()
@@ -216,7 +220,8 @@ class PostgresStore:
 
     async def write(self, changes: Sequence[NewVersion]) -> None:
         buckets = {change.version.bucket for change in changes}
-        await self._on_one(lambda session: session.write(changes), _only(buckets), only_reads=False)
+        anywhere = all(change.version.resource_type not in FOLLOWED for change in changes)
+        await self._on_one(lambda session: session.write(changes), _only(buckets), only_reads=False, anywhere=anywhere)
 
     async def search(self, request: SearchRequest) -> SearchPage:
         return await self._on_one(lambda session: session.search(request), _only(request.buckets))
@@ -292,7 +297,7 @@ class _Session:
 
     def __init__(
         self,
-        lent: Lent,
+        lent: Lent | SpreadLent,
         observe: Observe,
         signer: CursorSigner,
         announce: Written | None,

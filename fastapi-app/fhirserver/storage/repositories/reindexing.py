@@ -24,6 +24,15 @@ OLDER_TRANSACTIONS = Statement(
     "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'fhirserver'"
     " AND state <> 'idle' AND xact_start < $1 AND pid <> pg_backend_pid() LIMIT 1",
 )
+HAS_NODES = Statement("has_nodes", "SELECT to_regclass('pg_dist_node') IS NOT NULL AS found")
+# Writes may be on any node (`storage/spread.py`). One that does not answer may have a transaction.
+OLDER_ON_NODES = Statement(
+    "older_on_nodes",
+    "SELECT 1 FROM run_command_on_all_nodes(format("
+    "  'SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    "   AND application_name = ''fhirserver'' AND state <> ''idle'' AND xact_start < %L', $1::timestamptz))"
+    " WHERE NOT success OR result <> '0' LIMIT 1",
+)
 # Lists of several lengths can't be unnested side by side: each row is told where its own begin and end.
 REPLACE = Statement(
     "reindex",
@@ -148,4 +157,8 @@ async def now(statements: Statements) -> datetime:
 
 async def has_older_transactions(statements: Statements, moment: datetime) -> bool:
     """Whether another connection of this server is in a transaction that began before."""
-    return await statements.row(OLDER_TRANSACTIONS, moment) is not None
+    if await statements.row(OLDER_TRANSACTIONS, moment) is not None:
+        return True
+    if not (await statements.row(HAS_NODES))["found"]:
+        return False
+    return await statements.row(OLDER_ON_NODES, moment) is not None
