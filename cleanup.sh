@@ -80,13 +80,13 @@ local_mode() {
 compose_mode() {
     local volumes=()
     need_docker
-    if [ -n "$delete" ] && confirm "Delete the volumes, with all data of the cluster, and the passwords in .env?" \
-        "¿Borrar los volúmenes, con todos los datos del clúster, y las contraseñas de .env?"; then
+    if [ -n "$delete" ] && confirm "Delete the volumes, with all data of the cluster and its backups, and the passwords in .env?" \
+        "¿Borrar los volúmenes, con todos los datos del clúster y sus copias de seguridad, y las contraseñas de .env?"; then
         volumes=(--volumes)
     fi
     # Compose wants values for what it is about to remove.
     env "${ROLES[@]/%/_PASSWORD=x}" FHIR_ADMIN_PASSWORD=x REDIS_PASSWORD=x GRAFANA_PASSWORD=x \
-        "${STACK[@]}" --profile scale down --remove-orphans ${volumes[@]+"${volumes[@]}"}
+        "${STACK[@]}" --profile scale --profile archive down --remove-orphans ${volumes[@]+"${volumes[@]}"}
     if [ ${#volumes[@]} -gt 0 ]; then
         rm -f -- "$REPO/.env"
         say "The data is deleted." "Los datos están borrados."
