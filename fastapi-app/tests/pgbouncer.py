@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from fhirserver.storage.embedded import account
 
 # As README.md tells to set it.
-CONNECT_QUERY = "SET plan_cache_mode = force_custom_plan; SET jit = off"
+CONNECT_QUERY = "SET plan_cache_mode = force_custom_plan; SET jit = off; SET citus.override_table_visibility = off"
 
 
 @contextmanager
