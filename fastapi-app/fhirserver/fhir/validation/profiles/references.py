@@ -16,7 +16,7 @@ STRUCTURES = "http://hl7.org/fhir/StructureDefinition/"
 def references(element: Json, base: Base, where: str) -> ItemCheck | None:
     """What the References in an element have to lead to, and whether that may be, or has to be, contained."""
     urls, modes = target_profiles(element), _aggregation(element)
-    if urls == target_profiles(base.like) or set(urls) == _given(base):
+    if urls == target_profiles(base.like) or {url.partition("|")[0] for url in urls} == _given(base):
         urls = ()
     if modes == _aggregation(base.like):
         modes = None
@@ -60,7 +60,7 @@ def first_problem(item: Item, urls: tuple[str, ...], run: Run) -> str | None:
     for url in urls:
         if not may_be(item.type_code, url, run):
             continue
-        is_plain = item.value is None or url == STRUCTURES + item.type_code
+        is_plain = item.value is None or url.partition("|")[0] == STRUCTURES + item.type_code
         problem = None if is_plain else run.problem(item, url)
         if problem is None:
             return None
@@ -109,7 +109,7 @@ def may_be(type_code: str, url: str, run: Run) -> bool:
     """Whether a resource of a type may conform to a profile, as far as is known."""
     expected = run.type_of_profile(url)
     if expected is None and url.startswith(STRUCTURES):
-        expected = url.removeprefix(STRUCTURES)
+        expected = url.partition("|")[0].removeprefix(STRUCTURES)
     return expected is None or expected == type_code or expected in ANYTHING
 
 

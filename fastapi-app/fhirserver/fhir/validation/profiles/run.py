@@ -11,7 +11,7 @@ from fhirserver.fhir.outcomes import Severity
 from fhirserver.fhir.validation.profiles.items import Item, resource_type
 from fhirserver.fhir.validation.report import Place, Report, TooManyIssues
 
-_MOST_STEPS = 1_000_000
+_MOST_STEPS = 300_000
 _DEEPEST = 50
 _LONGEST_NAME = 200
 _ANY_RESOURCE = frozenset({"Resource", "DomainResource"})

@@ -1,0 +1,31 @@
+"""The packages of ../shared, each read once."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from .packages import Package, read_package
+
+FILES = {
+    "US Core 3.1.1": "us-core-311.tar.xz",
+    "US Core 6.1.0": "us-core-610.tar.xz",
+    "US Core 7.0.0": "us-core-700.tar.xz",
+    "IPA 1.0.0": "ipa_v100.tar.xz",
+    "IPS 2.0.0": "hl7.fhir.uv.ips-2.0.0.tgz",
+}
+
+
+@pytest.fixture(scope="session")
+def package(shared: Path) -> Callable[[str], Package]:
+    """Gives a package by its name."""
+
+    @lru_cache
+    def read(name: str) -> Package:
+        path = shared / "packages" / FILES[name]
+        if not path.is_file():
+            pytest.skip(f"SKIPPED FOR LACK OF DATA: there is no {path}")
+        return read_package(path)
+
+    return read
