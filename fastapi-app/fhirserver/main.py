@@ -138,13 +138,15 @@ class Process:
                 settings.validation.mode,
                 settings.validation.may_be_lowered,
                 settings.validation.referential_integrity,
+                settings.validation.unknown_profiles == "refuse",
+                settings.validation.profiles_of,
             ),
             index=self.index,
             jobs=self.jobs,
         )
         followers: list[Follower] = [
             SearchParameters(self.definitions, self.index, self.jobs if serves else None),
-            StoredStructures(structures, self.index),
+            StoredStructures(structures, built_in, self.index, sources.forget),
         ]
         self.current = Current(server, self.index, followers, lease=lease)
 

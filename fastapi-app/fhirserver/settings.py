@@ -191,11 +191,33 @@ class ValidationSettings(_Group):
     """How writes are checked: `strict`, `structure` or `off`; `may_be_lowered`: requests may ask for less.
 
     `referential_integrity`: references have to lead to something, and what they lead to can't be deleted.
+    `unknown_profiles`: whether a resource may claim a profile that the server does not know. `required_profiles`: by
+    type, the profiles that its resources have to conform to; of several in a list of their own, to one of them.
     """
 
     mode: Annotated[Literal["strict", "structure", "off"], BeforeValidator(str.lower)] = "strict"
     may_be_lowered: bool = False
     referential_integrity: bool = False
+    unknown_profiles: Annotated[Literal["accept", "refuse"], BeforeValidator(str.lower)] = "accept"
+    required_profiles: dict[str, list[str | list[str]]] = {}
+
+    @property
+    def profiles_of(self) -> dict[str, tuple[tuple[str, ...], ...]]:
+        """By type, what has to be conformed to: to one of each of these."""
+        return {
+            name: tuple((item,) if isinstance(item, str) else tuple(item) for item in listed)
+            for name, listed in self.required_profiles.items()
+        }
+
+    @field_validator("required_profiles")
+    @classmethod
+    def _of_urls(cls, by_type: dict[str, list[str | list[str]]]) -> dict[str, list[str | list[str]]]:
+        for name, listed in by_type.items():
+            for item in listed:
+                urls = [item] if isinstance(item, str) else item
+                if not urls or not all(":" in url for url in urls):
+                    raise ValueError(f"{name}: canonical URLs of profiles, or lists of them")
+        return by_type
 
 
 class LimitSettings(_Group):

@@ -172,8 +172,8 @@ def built_in() -> BuiltIn:
 
 
 @pytest.fixture(scope="session")
-def validator(definitions: Definitions, built_in: BuiltIn) -> Validator:
-    return Validator(definitions, built_in)
+def validator(definitions: Definitions, built_in: BuiltIn, structures: Structures) -> Validator:
+    return Validator(definitions, built_in).with_structures(structures.structure)
 
 
 @pytest.fixture(scope="session")

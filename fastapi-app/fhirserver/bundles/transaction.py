@@ -26,14 +26,16 @@ from fhirserver.fhir.outcomes import (
     Issue,
     RolledBack,
 )
+from fhirserver.fhir.validation.report import Question
 from fhirserver.interactions.conditional import require_free
 from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.integrity import write
 from fhirserver.interactions.permission import read_many, require, require_deletable
 from fhirserver.interactions.preconditions import require_match, require_none_match
+from fhirserver.interactions.questions import answered
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
 from fhirserver.interactions.update import require_body_id
-from fhirserver.interactions.validation import check, unchecked
+from fhirserver.interactions.validation import errors, examine, unchecked
 from fhirserver.interactions.versions import Written, deletion, next_version, require_id, require_type
 from fhirserver.operations.registry import available
 
@@ -81,6 +83,7 @@ async def transaction(
 async def _checked(server: Server, call: Call, entries: Sequence[EntryRequest | FhirError]) -> list[EntryRequest]:
     """The entries, if all of them are right by themselves."""
     issues: list[Issue] = []
+    asked: list[tuple[EntryRequest, Question]] = []
     requests = []
     worst: type[FhirError] = InvalidResource
     for index, entry in enumerate(entries):
@@ -92,7 +95,7 @@ async def _checked(server: Server, call: Call, entries: Sequence[EntryRequest | 
             if entry.operation is not None:
                 _require_harmless(server, entry, entry.operation)
             if entry.writes:
-                _check_write(server, call, entry)
+                asked += [(entry, question) for question in _check_write(server, call, entry)]
             requests.append(entry)
         except FhirError as error:
             issues += error.issues if isinstance(entry, FhirError) else at_entry(error, entry)
@@ -100,20 +103,29 @@ async def _checked(server: Server, call: Call, entries: Sequence[EntryRequest | 
                 worst = Forbidden
             elif error.status == 400 and worst is not Forbidden:
                 worst = InvalidRequest
+    told = await answered(server.terminology, [question for _, question in asked])
+    for (entry, _), issue in zip(asked, told, strict=True):
+        if found := errors([issue]):
+            issues += at_entry(InvalidResource(found), entry)
     if issues:
         raise worst(issues[:_MAX_ISSUES])
     return requests
 
 
-def _check_write(server: Server, call: Call, entry: EntryRequest) -> None:
+def _check_write(server: Server, call: Call, entry: EntryRequest) -> list[Question]:
+    """Raises what is wrong with a writing entry; what only terminology can tell."""
+    questions: list[Question] = []
     require_type(server, entry.resource_type)
     require(call, _PERMISSIONS[entry.method], entry.resource_type)
     if entry.resource is not None:
-        check(server, call, entry.resource_type, entry.resource, in_transaction=True)
+        issues, questions = examine(server, call, entry.resource_type, entry.resource, in_transaction=True)
+        if issues:
+            raise InvalidResource(issues)
     if entry.method != "POST" and entry.query is None:
         require_id(entry.path[1])
         if entry.method == "PUT":
             require_body_id(entry.body, entry.path[1])
+    return questions
 
 
 def _require_harmless(server: Server, entry: EntryRequest, code: str) -> None:

@@ -1,7 +1,7 @@
 """What every interaction is handed: the `Server` it runs on and the `Call` it answers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import Literal, get_args
 
@@ -26,11 +26,15 @@ class Validation:
     """How writes are checked: `strict` against all rules of R4, `structure` alone, or `off`.
 
     `may_be_lowered`: a request may ask for less than `mode`. `integrity`: what is referred to has to be there.
+    `knows_all_profiles`: a resource may claim no others than those that the server knows. `profiles`: by type, what its
+    resources have to conform to: to one of each of these.
     """
 
     mode: Mode = "strict"
     may_be_lowered: bool = False
     integrity: bool = False
+    knows_all_profiles: bool = False
+    profiles: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

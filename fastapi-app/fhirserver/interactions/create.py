@@ -25,7 +25,7 @@ async def create(
     """
     require_type(server, resource_type)
     require(call, "create", resource_type)
-    check(server, call, resource_type, resource)
+    await check(server, call, resource_type, resource)
     if if_none_exist is None:
         return await insert(server, call, resource_type, resource)
     async with server.store.transaction() as session:

@@ -1,19 +1,28 @@
 """Profiles and extensions that were posted: from what is stored to what the server checks resources against.
 
-https://hl7.org/fhir/R4/structuredefinition.html
+https://hl7.org/fhir/R4/structuredefinition.html. The codes of value sets that they demand are listed ahead, as far as
+these sets are small: the check can't wait. What is in others is asked of terminology at its end (decisions/0014).
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
+from fhirserver.fhir.outcomes import FhirError
 from fhirserver.fhir.profiles.built_in import BuiltInStructures
 from fhirserver.fhir.profiles.structures import Packed, Structures, pack
+from fhirserver.fhir.terminology import BuiltIn
+from fhirserver.fhir.terminology.listed import ListedSets
 from fhirserver.interactions.context import Server
+from fhirserver.interactions.terminology import Terminology
 
 _TYPE = "StructureDefinition"
 _AT_ONCE = 20
+_MOST_CODES = 2_000
+_SECONDS = 2.0
 
 
 class Contents(Protocol):
@@ -29,13 +38,24 @@ class Contents(Protocol):
 
 
 class StoredStructures:
-    """Follows StructureDefinition resources; what did not change is not read again."""
+    """Follows StructureDefinition resources, and what their value sets are made of.
 
-    resource_types = (_TYPE,)
+    StructureDefinitions that did not change are not read again. `forget` is called before value sets are listed.
+    """
 
-    def __init__(self, built_in: BuiltInStructures, store: Contents):
+    resource_types = (_TYPE, "ValueSet", "CodeSystem")
+
+    def __init__(
+        self,
+        built_in: BuiltInStructures,
+        codes: BuiltIn,
+        store: Contents,
+        forget: Callable[[Iterable[str]], None],
+    ):
         self._built_in = built_in
+        self._codes = codes
         self._store = store
+        self._forget = forget
         self._known: dict[str, tuple[int, Packed | None]] = {}
 
     async def apply(self, server: Server) -> Server:
@@ -50,4 +70,19 @@ class StoredStructures:
                 await asyncio.sleep(0)
         self._known = known
         packed = [found for _, found in known.values() if found is not None]
-        return replace(server, structures=Structures(self._built_in, packed))
+        structures = Structures(self._built_in, packed)
+        listed = await self._listed(server.terminology, {url for found in packed for url in found.required})
+        validator = server.validator.with_structures(structures.structure, listed.contains)
+        return replace(server, structures=structures, validator=validator)
+
+    async def _listed(self, terminology: Terminology, value_sets: Iterable[str]) -> ListedSets:
+        """These value sets, without those of R4, and those that are large, not known, or not told in time."""
+        self._forget(self.resource_types)
+        found: dict[str, Mapping[str, AbstractSet[str]]] = {}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SECONDS):
+                for url in sorted(value_sets):
+                    if self._codes.value_set(url) is None:
+                        with suppress(FhirError):
+                            found[url] = await terminology.codes(url, _MOST_CODES)
+        return ListedSets(self._codes, found)

@@ -33,7 +33,7 @@ async def update(
     require_id(id)
     require(call, "update", resource_type)
     require_body_id(resource, id)
-    check(server, call, resource_type, resource)
+    await check(server, call, resource_type, resource)
     for _ in range(_ATTEMPTS):
         current = await read_current(server, call, "update", resource_type, id)
         change = next_version(server, call, "update", resource_type, id, resource, current)

@@ -33,13 +33,17 @@ _FOR_READERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A profile or an extension that is stored: what it is known by, what it is about, and all that it demands."""
+    """A profile or an extension that is stored: what it is known by, what it is about, and all that it demands.
+
+    `required` are the value sets that it binds elements to with strength `required`.
+    """
 
     url: str
     version: str | None
     type: str
     kind: str
     retired: bool
+    required: frozenset[str]
     data: bytes
 
 
@@ -61,6 +65,7 @@ def pack(content: bytes) -> Packed | None:
         type_name,
         str(kind),
         structure.get("status") == "retired",
+        frozenset(value_set for element in elements if (value_set := _required(element)) is not None),
         zlib.compress(serialize(slim)),
     )
 
@@ -139,3 +144,9 @@ def _slim(element: Json) -> Json:
             for item in constraints
         ]
     return slim
+
+
+def _required(element: Json) -> str | None:
+    binding = element.get("binding")
+    value_set = binding.get("valueSet") if isinstance(binding, dict) and binding.get("strength") == "required" else None
+    return value_set if isinstance(value_set, str) else None

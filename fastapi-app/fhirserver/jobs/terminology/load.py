@@ -95,7 +95,7 @@ async def load(
         header = release.header | {"id": _id(release.header), "count": len(parents)}
         header["property"] = _property_definitions(header, properties)
         header = {name: value for name, value in header.items() if value != []}
-        check(server, call, "CodeSystem", header)
+        await check(server, call, "CodeSystem", header)
         key = await store.start_loading(header)
         concepts = _placed(spool, parents)
         while batch := list(islice(concepts, _BATCH)):
