@@ -1,7 +1,7 @@
 """Profiles and extensions that were posted: from what is stored to what the server checks resources against.
 
 https://hl7.org/fhir/R4/structuredefinition.html. The codes of value sets that they demand are listed ahead, as far as
-these sets are small: the check can't wait. What is in others is asked of terminology at its end (decisions/0014).
+these sets are small: the check can't wait. What is in others is asked of terminology at its end (decisions/0015).
 """
 
 import asyncio
@@ -23,6 +23,8 @@ _TYPE = "StructureDefinition"
 _AT_ONCE = 20
 _MOST_CODES = 2_000
 _SECONDS = 2.0
+# What a value set that was stored unchecked leads to.
+_MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class Contents(Protocol):
@@ -83,6 +85,6 @@ class StoredStructures:
             async with asyncio.timeout(_SECONDS):
                 for url in sorted(value_sets):
                     if self._codes.value_set(url) is None:
-                        with suppress(FhirError):
+                        with suppress(FhirError, *_MALFORMED):
                             found[url] = await terminology.codes(url, _MOST_CODES)
         return ListedSets(self._codes, found)

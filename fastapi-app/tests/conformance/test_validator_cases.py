@@ -19,7 +19,6 @@ ELSEWHERE = {
     "nested-questionnaire-nested-valueset": f"{PROFILE}: Structured Data Capture",
     "patient-with-turvakielto": f"{PROFILE}: Finland's",
     "obs-vs-1": f"{PROFILE}: CardX, and R4's profile on vital signs",
-    "ips-htmlrefs-backwards": f"{PROFILE}: International Patient Summary",
     "vs-params-2": f"{PROFILE}: HL7's tools",
     "vs-params-3": f"{PROFILE}: HL7's tools",
     "vs-params-4": f"{PROFILE}: HL7's tools",

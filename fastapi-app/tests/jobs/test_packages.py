@@ -274,6 +274,11 @@ async def test_files_that_are_no_json_are_told(tmp_path: Path, add: Install) -> 
     assert report.refused == [("package/ValueSet-a.json", "it is not JSON")]
 
 
+async def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path, add: Install) -> None:
+    data = b"\xef\xbb\xbf" + json.dumps(value_set("a")).encode()
+    assert states(await add(_bytes_in(tmp_path / "p.tgz", "package/a.json", data))) == {"ValueSet": {"new": 1}}
+
+
 async def test_duplicate_names_are_told(tmp_path: Path, add: Install) -> None:
     data = b'{"resourceType": "ValueSet", "id": "a", "id": "b"}'
     report = await add(_bytes_in(tmp_path / "p.tgz", "package/ValueSet-a.json", data))

@@ -34,6 +34,7 @@ TYPES = (
 
 MOST_FILES = 50_000
 LARGEST_FILE = 64 * 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # in some published packages
 _ASIDE = frozenset({"example", "examples", "openapi", "other", "tests", "xml"})
 _DAMAGED = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
 
@@ -78,6 +79,7 @@ def resources(path: Path, max_nesting: int) -> Iterator[Json | Unreadable]:
     for name, data in _files(path):
         if _ASIDE.intersection(name.parts[:-1]):
             continue
+        data = data.removeprefix(_BYTE_ORDER_MARK)
         try:
             head = orjson.loads(data)
         except ValueError:
