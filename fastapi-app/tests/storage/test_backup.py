@@ -19,6 +19,7 @@ from fhirserver.storage.backup.nodes import Source, make_point, nodes_of
 from fhirserver.storage.backup.programs import for_copying, for_running
 from fhirserver.storage.backup.restore import Target, aim, put
 from fhirserver.storage.backup.verify import verify
+from fhirserver.storage.spread import workers_of
 
 MIB = 1 << 20
 LATE = datetime(2999, 1, 1, tzinfo=UTC)
@@ -107,6 +108,66 @@ async def test_a_moment_and_a_point_between_two_writes(dsn, made, server, call):
         backup, target = aim(made, None, to)
         async with restored(made, backup, target, None, None) as connection:
             assert await census(connection, LATE) == before, to
+
+
+async def test_no_half_of_a_transaction_comes_back(dsn, made, on_citus, pool):
+    """While both the coordinator and a worker commit on two nodes, again and again."""
+    if not on_citus:
+        pytest.skip("SKIPPED: NO CLUSTER, no transaction over several nodes")
+    buckets = await two_nodes(dsn)
+    beginnings = [dsn, (await workers_of(pool, dsn)())[0]]
+    writers = [asyncio.create_task(write_pairs(each, bytes([i]), buckets)) for i, each in enumerate(beginnings)]
+    try:
+        backup = await create(Source(dsn), made, None)
+        async with nodes_of(Source(dsn)) as nodes:
+            moment = await nodes[0].connection.fetchval("SELECT clock_timestamp()")
+        await reached(made, moment)
+    finally:
+        for writer in writers:
+            writer.cancel()
+        await asyncio.wait(writers)
+    for target in (Target(backup.point, None, archived=False), Target(None, moment, archived=True)):
+        async with restored(made, backup, target, None, None) as connection:
+            for i in range(len(beginnings)):
+                first, second = [
+                    {
+                        row["digest"]
+                        for row in await connection.fetch(
+                            "SELECT digest FROM load_receipt WHERE bucket = $1 AND substr(digest, 1, 5) = $2",
+                            bucket,
+                            b"pair" + bytes([i]),
+                        )
+                    }
+                    for bucket in buckets
+                ]
+                assert first
+                assert first == second, target
+
+
+async def two_nodes(dsn):
+    """Buckets on two different nodes."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch(
+            "SELECT min(b) AS bucket FROM generate_series(0, 4095) b JOIN citus_shards s"
+            " ON s.shardid = get_shard_id_for_distribution_column('load_receipt', b) GROUP BY nodename, nodeport"
+        )
+    finally:
+        await connection.close()
+    return [row["bucket"] for row in rows][:2]
+
+
+async def write_pairs(dsn, mark, buckets):
+    connection = await asyncpg.connect(dsn)
+    try:
+        for number in range(1_000_000):
+            async with connection.transaction():
+                for bucket in buckets:
+                    digest = b"pair" + mark + number.to_bytes(4)
+                    await connection.execute("INSERT INTO load_receipt VALUES ($1, $2)", bucket, digest)
+            await asyncio.sleep(0.01)
+    finally:
+        await connection.close(timeout=5)
 
 
 async def test_a_drill_compares_with_the_living(dsn, made):

@@ -18,6 +18,7 @@ from fhirserver.storage.backup.restore import Target, aim, recover
 
 _PORT = 5432
 _STILL_UNDER_WAY = timedelta(seconds=60)  # what got its instant before the point, and was committed after it
+_DECIDE = "SELECT run_command_on_all_nodes('SELECT recover_prepared_transactions()')"
 _CENSUS = """
 SELECT resource_type, count(*) AS versions,
        sum(('x' || left(md5(
@@ -83,7 +84,8 @@ async def restored(
             )
             nodes.push_async_callback(connection.close)
             if len(backup.nodes) > 1:
-                await connection.execute("SELECT recover_prepared_transactions()")
+                # Each node decides on what it began; they would by themselves, within a minute.
+                await connection.execute(_DECIDE)
             yield connection
 
 
