@@ -1,8 +1,9 @@
-"""What validation costs: `python -m bench.validation [--examples TGZ] [--synthea DIR]`. Prints Markdown.
+"""What validation costs: `python -m bench.validation [--examples TGZ] [--synthea DIR] [--us-core TAR]`.
 
-Beside it, where it is installed (`pip install fhir.resources`), `model_validate` of fhir.resources (R4B) on the same
-resources: those that both take. And the memory of a process that has validated and indexed all examples of R4, so that
-all definitions are in use. To have both in one run, this environment needs that package; the server does not.
+Prints Markdown. Beside it, where it is installed (`pip install fhir.resources`), `model_validate` of fhir.resources
+(R4B) on the same resources: those that both take. And the memory of a process that has validated and indexed all
+examples of R4, so that all definitions are in use, and those of US Core. To have both in one run, this environment
+needs that package; the server does not.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from time import perf_counter
 from typing import Any
 
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.profiles.built_in import BuiltInStructures
+from fhirserver.fhir.profiles.structures import Structures, pack
 from fhirserver.fhir.resource_json import parse
 from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.report import Context
@@ -29,11 +32,16 @@ from fhirserver.search.extract import Extractor
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
 _EXAMPLES = _SHARED / "fhir-r4" / "hl7.fhir.r4.examples-4.0.1.tgz"
 _SYNTHEA = _SHARED / "synthea" / "dev" / "fhir-data-pipes-synthea-hiv-2021"
+_US_CORE = _SHARED / "packages" / "us-core-610.tar.xz"
 _TYPES = ("Observation", "Patient", "Encounter", "Claim")
 _MOST = 300  # resources of a type
 _ROUNDS = 5
 _LEVELS: tuple[Level, ...] = ("structure", "strict", "full")
 _CONTEXT = Context(conditional=True)
+_OF_US_CORE = ("Observation", "Patient", "Condition", "Encounter", "MedicationRequest", "DiagnosticReport")
+_PROFILES_HEAD = """
+| US Core's examples | resources | R4 alone µs | with profiles µs | first use of each profile ms |
+|---|--:|--:|--:|--:|"""
 _HEAD = """| from | type | resources | structure µs | strict µs | full µs | fhir.resources µs | structure | strict |
 |---|---|--:|--:|--:|--:|--:|--:|--:|"""
 
@@ -114,11 +122,44 @@ def _print_rows(source: str, texts: Texts, validator: Validator) -> None:
         print(f"| {source} | {name} | {len(ours)} | {' | '.join(cells)} |")
 
 
-def _print_memory(package: Path) -> None:
+def _with_profiles(validator: Validator, package: Path) -> tuple[Validator, list[dict[str, Any]]]:
+    """A validator that knows the profiles of a package, and the examples of that."""
+    packed, examples = [], []
+    with tarfile.open(package) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name.endswith(".json") else None
+            if file is not None and "/StructureDefinition-" in member.name and "/xml/" not in member.name:
+                found = pack(file.read())
+                packed += [found] if found is not None else []
+            elif file is not None and "/example/" in member.name:
+                examples.append(parse(file.read()))
+    structures = Structures(BuiltInStructures.load(), packed)
+    return validator.with_structures(structures.structure), [item for item in examples if "resourceType" in item]
+
+
+def _print_profiles(validator: Validator, package: Path) -> None:
+    own, examples = _with_profiles(validator, package)
+    print(_PROFILES_HEAD)
+    for name in _OF_US_CORE:
+        taken = [item for item in examples if item["resourceType"] == name and not validator.validate(item)]
+        profiles = {url for item in taken for url in item.get("meta", {}).get("profile", ())}
+        start = perf_counter()
+        for item in taken:
+            own.validate(item)
+        first = (perf_counter() - start) / max(len(profiles), 1) * 1e3
+        alone, both = (_microseconds(each.validate, taken) for each in (validator, own))
+        print(f"| {name} | {len(taken)} | {alone:.0f} | {both:.0f} | {first:.0f} |")
+
+
+def _print_memory(package: Path, us_core: Path) -> None:
     """Of this process, once every definition is in use."""
     definitions = Definitions.load()
     validator, extractor = Validator(definitions, BuiltIn.load()), Extractor(definitions, UTC)
     empty = _resident()
+    validator, examples = _with_profiles(validator, us_core)
+    for resource in examples:
+        for level in _LEVELS:
+            validator.validate(resource, level=level)
     for text in _examples(package):
         resource = parse(text)
         issues = [validator.validate(resource, level=level) for level in _LEVELS]
@@ -137,12 +178,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--examples", type=Path, default=_EXAMPLES)
     arguments.add_argument("--synthea", type=Path, default=_SYNTHEA)
+    arguments.add_argument("--us-core", type=Path, default=_US_CORE)
     given = arguments.parse_args()
     validator = Validator(Definitions.load())
     print(_HEAD, flush=True)
     _print_rows("R4's examples", _by_type(_examples(given.examples)), validator)
     _print_rows("Synthea", _by_type(_synthea(given.synthea)), validator)
-    process = multiprocessing.get_context("spawn").Process(target=_print_memory, args=(given.examples,))
+    _print_profiles(validator, given.us_core)
+    process = multiprocessing.get_context("spawn").Process(target=_print_memory, args=(given.examples, given.us_core))
     process.start()
     process.join()
 

@@ -19,6 +19,7 @@ Contains = Callable[[str | None, str], bool | None]
 SEVERITIES: Mapping[str, Severity] = {"required": "error", "extensible": "warning", "preferred": "information"}
 _MUST = {"required": "must", "extensible": "should", "preferred": "had better"}
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_UNIT = frozenset({"code", "system"})
 CONCEPTS = ("Coding", "CodeableConcept", "Quantity")
 
 
@@ -68,11 +69,13 @@ def concept_check(type_code: str, bound: BoundSet, where: str = "") -> ValueChec
     """
     contains, severity, value_set = bound.contains, bound.severity, bound.binding.value_set
     is_required = bound.binding.strength == "required"
+    # A number alone, or with a word for its unit, says no code: profiles that want one ask for `code`.
+    is_quantity = type_code == "Quantity"
     must = _MUST[bound.binding.strength]
     origin = f" ({where})" if where else ""
 
     def check(value: Any, place: Place, report: Report) -> None:
-        if type(value) is not dict:
+        if type(value) is not dict or (is_quantity and _UNIT.isdisjoint(value)):
             return
         known = codes_of(value, type_code)
         answers = [contains(system, code) for system, code in known]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from .packages import Package, read_package
+from fhirserver.fhir.validation.validator import Validator
+
+from .packages import Package, read_package, validator_of
 
 FILES = {
     "US Core 3.1.1": "us-core-311.tar.xz",
@@ -29,3 +31,14 @@ def package(shared: Path) -> Callable[[str], Package]:
         return read_package(path)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def knowing(validator: Validator, package: Callable[[str], Package]) -> Callable[..., Validator]:
+    """Gives a validator that knows the packages of these names."""
+
+    @lru_cache
+    def make(*names: str) -> Validator:
+        return validator_of(validator, *(package(name) for name in names))
+
+    return make

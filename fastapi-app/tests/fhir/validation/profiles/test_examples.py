@@ -11,7 +11,7 @@ import pytest
 from fhirserver.fhir.resource_json import parse
 from fhirserver.fhir.validation.validator import Validator
 
-from .packages import Package, validator_of
+from .packages import Package
 
 OTHER_ID = "R4: fullUrl ends with another id than the resource has"
 WRONG: dict[str, dict[str, tuple[str, str]]] = {
@@ -43,9 +43,11 @@ UNKNOWN = ("http://hl7.org/fhir/uv/sdc/", "|5.3.0-ballot-tc1")
         ("IPS 2.0.0", 44, 44),
     ],
 )
-def test_examples(validator: Validator, package: Callable[[str], Package], name: str, count: int, claims: int) -> None:
+def test_examples(
+    knowing: Callable[..., Validator], package: Callable[[str], Package], name: str, count: int, claims: int
+) -> None:
     content = package(name)
-    own = validator_of(validator, content)
+    own = knowing(name)
     found: dict[str, str] = {}
     claimed = Counter[str]()
     resources = [(file, parse(data)) for file, data in content.examples.items()]

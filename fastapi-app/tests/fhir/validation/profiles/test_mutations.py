@@ -16,7 +16,7 @@ from fhirserver.fhir.validation.validator import Validator
 
 from .conftest import FILES
 from .mutations import KINDS, Mutation, mutants
-from .packages import Package, validator_of
+from .packages import Package
 
 OTHERS = (
     "no slice",
@@ -29,14 +29,17 @@ OTHERS = (
 
 
 def test_what_is_broken_is_refused_at_its_place(
-    request: pytest.FixtureRequest, validator: Validator, package: Callable[[str], Package]
+    request: pytest.FixtureRequest,
+    validator: Validator,
+    knowing: Callable[..., Validator],
+    package: Callable[[str], Package],
 ) -> None:
     everywhere = request.config.getoption("--all-mutations")
     made, refused, placed = Counter[str](), Counter[str](), Counter[str]()
     missed: dict[str, list[str]] = {}
     for name in FILES if everywhere else ("US Core 6.1.0", "IPA 1.0.0", "IPS 2.0.0"):
         content = package(name)
-        own = validator_of(validator, content)
+        own = knowing(name)
         for file, data in content.examples.items():
             resource = parse(data)
             urls = [url.partition("|")[0] for url in resource.get("meta", {}).get("profile", ())]
