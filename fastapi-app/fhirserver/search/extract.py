@@ -23,7 +23,7 @@ from fhirserver.search.query.contained import contained_key
 from fhirserver.search.query.tree import KeyMatch
 from fhirserver.search.request import Include, SearchRequest
 from fhirserver.search.types.clause import Index, Source
-from fhirserver.search.types.date import is_wide
+from fhirserver.search.types.date import length_key
 from fhirserver.search.types.reference import local_targets, target_types
 from fhirserver.search.types.sorting import sort_paths, with_sort_text
 from fhirserver.search.types.string import SEPARATOR
@@ -219,8 +219,10 @@ class Extractor:
             first = min(low if isfinite(low) else high for low, high in when)
             if _LONG_AGO <= first <= _FAR_AWAY:
                 finished.sort_date = datetime.fromtimestamp(first, UTC)
-            if finished.sort_date is None or len(when) > 1 or is_wide(*when[0]):
-                entry.keys.add(principal.wide)
+            is_plain = finished.sort_date is not None and len(when) == 1
+            length = length_key(principal, *when[0]) if is_plain else principal.wide
+            if length is not None:
+                entry.keys.add(length)
         finished.keys = sorted(entry.keys)
         id = resource.get("id")
         if isinstance(id, str):

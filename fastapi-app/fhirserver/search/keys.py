@@ -47,6 +47,7 @@ class ParameterKeys:
         "_token",
         "_under",
         "_uri",
+        "long",
         "name",
         "place",
         "present",
@@ -79,6 +80,8 @@ class ParameterKeys:
         """Combined with a target's key by xor it is the key of a reference to it."""
         self.wide = signed(xxh3_64_intdigest(start("wide")))
         """Of an interval that no key of a magnitude, or no `sort_date`, tells enough about."""
+        self.long = signed(xxh3_64_intdigest(start("long")))
+        """Of a principal date that goes on for days, but is not `wide`."""
 
     def contained(self, resource_type: str, number: int | None) -> int:
         """Of a reference to a contained resource, by its place among those of its type; None: to any of the type."""

@@ -44,7 +44,8 @@ def _follows(leaf: RangeMatch | StringMatch, entry: IndexEntry) -> bool:
     when = leaf.when if isinstance(leaf, RangeMatch) else None
     if when is None or when.wide in entry.keys:
         return True
-    return entry.sort_date is not None and when.first - 1 <= entry.sort_date.timestamp() <= when.last + 1
+    first = when.first_of_long if when.long in entry.keys else when.first
+    return entry.sort_date is not None and first - 1 <= entry.sort_date.timestamp() <= when.last + 1
 
 
 def entry_is_sound(entry: IndexEntry) -> bool:

@@ -139,7 +139,7 @@ async def test_each_search_is_planned_for_its_own_values(dsn: str, definitions: 
         await store.search(replace(request.bounded(20, 20), restricted=True))
     async with pool.connection() as driver:
         plans = await driver.fetch(
-            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT resource_type%range_low%'"
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT resource_type%array_positions%'"
         )
     assert [tuple(row) for row in plans] == [(0, 10)]
     await pool.close()

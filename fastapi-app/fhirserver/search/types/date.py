@@ -17,7 +17,8 @@ MODIFIERS: tuple[str, ...] = ()
 _DATES = frozenset({"date", "dateTime", "instant", "string"})
 _UNITS = {"year": 4, "month": 7, "day": 10}
 _INFINITE = float("inf")
-_MORE_THAN_A_YEAR = 367 * 86_400
+_DAY = 86_400
+_LONG, _WIDE = 2 * _DAY, 367 * _DAY  # what lasts longer is said by a key
 # Of these years not every instant is a datetime in every time zone: they have no keys.
 _OUTERMOST_YEARS = ("0001", "9999")
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
@@ -67,7 +68,7 @@ def _add(keys: ParameterKeys, interval: tuple[float, float] | None, zone: tzinfo
         return
     low, high = interval
     entry.add_range(keys.range(), low, high)
-    if is_wide(low, high):
+    if not high - low <= _WIDE:
         return
     try:
         first = datetime.fromtimestamp(floor(low), zone).date().isoformat()
@@ -108,26 +109,34 @@ def _range(clause: Clause, label: str, alternatives: Alternatives) -> Node:
     principal = clause.definitions.principal_date(clause.parameter.base)
     if clause.parameter.code != principal or keys.place:
         return RangeMatch(label, keys.range(), alternatives, (keys.present,))
-    hulls = [_hull(tests) for tests in alternatives]
-    first, last = min(first for first, _ in hulls), max(last for _, last in hulls)
-    when = When(first, last, keys.wide) if (first, last) != (-_INFINITE, _INFINITE) else None
+    first, last = _begins(alternatives, _LONG)
+    if (first, last) == (-_INFINITE, _INFINITE):
+        return RangeMatch(label, keys.range(), alternatives)
+    first_of_long, _ = _begins(alternatives, _WIDE)
+    when = When(first, last, first_of_long, keys.long, keys.wide)
     return RangeMatch(label, keys.range(), alternatives, when=when)
 
 
-def _hull(tests: Iterable[Comparison]) -> tuple[float, float]:
-    """From when to when an interval begins that satisfies these tests and is not wide."""
+def _begins(alternatives: Alternatives, longest: float) -> tuple[float, float]:
+    """From when to when an interval begins that satisfies one of these and lasts no longer than this."""
+    hulls = [_hull(tests, longest) for tests in alternatives]
+    return min(first for first, _ in hulls), max(last for _, last in hulls)
+
+
+def _hull(tests: Iterable[Comparison], longest: float) -> tuple[float, float]:
     first, last = -_INFINITE, _INFINITE
     for test in tests:
         if test.operator in ("<", "<="):
             last = min(last, test.value)
         else:
-            first = max(first, test.value - (_MORE_THAN_A_YEAR if test.bound == "high" else 0))
+            first = max(first, test.value - (longest if test.bound == "high" else 0))
     return first, last
 
 
-def is_wide(low: float, high: float) -> bool:
-    """Whether it takes more than the beginning of an interval to know about when it is."""
-    return not high - low <= _MORE_THAN_A_YEAR
+def length_key(keys: ParameterKeys, low: float, high: float) -> int | None:
+    """What says of a principal date that it lasts so long that its beginning alone doesn't tell about when it is."""
+    length = high - low
+    return None if length <= _LONG else keys.long if length <= _WIDE else keys.wide
 
 
 def parse_last_updated(clause: Clause) -> Node:

@@ -32,7 +32,6 @@ from fhirserver.search.types.near import EARTH_RADIUS
 from fhirserver.search.words import lexeme
 from fhirserver.storage.compile.sql import Arguments
 
-_BOUNDS = {"low": "l", "high": "h"}
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 _SEPARATOR = "\x1e"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -150,10 +149,18 @@ def _when(nodes: Iterable[RangeMatch], arguments: Arguments) -> Iterable[str]:
     found = [node.when for node in nodes if node.when is not None]
     if not found:
         return
-    first, last = max(when.first for when in found) - 1, min(when.last for when in found) + 1
-    bounds = [f"sort_date >= {arguments.add(_moment(first), 'timestamptz')}"] if isfinite(first) else []
-    bounds += [f"sort_date <= {arguments.add(_moment(last), 'timestamptz')}"] if isfinite(last) else []
-    yield f"({' AND '.join(bounds)} OR {_keys([found[0].wide], arguments)})"
+    first, last = max(when.first for when in found), min(when.last for when in found)
+    first_of_long = max(when.first_of_long for when in found)
+    alternatives = [_between(first, last, arguments)]
+    if first_of_long != first:
+        alternatives.append(_all([_keys([found[0].long], arguments), _between(first_of_long, last, arguments)]))
+    yield _any([*alternatives, _keys([found[0].wide], arguments)])
+
+
+def _between(first: float, last: float, arguments: Arguments) -> str:
+    bounds = [f"sort_date >= {arguments.add(_moment(first - 1), 'timestamptz')}"] if isfinite(first) else []
+    bounds += [f"sort_date <= {arguments.add(_moment(last + 1), 'timestamptz')}"] if isfinite(last) else []
+    return _all(bounds)
 
 
 def _moment(seconds: float) -> datetime:
@@ -163,14 +170,12 @@ def _moment(seconds: float) -> datetime:
 def _range(node: RangeMatch, arguments: Arguments) -> str:
     def test(comparison: Comparison) -> str:
         value = arguments.add(comparison.value, "float8")
-        return f"{_BOUNDS[comparison.bound]} {comparison.operator} {value}"
+        return f"range_{comparison.bound}[p] {comparison.operator} {value}"
 
     tests = _any(_all(test(comparison) for comparison in tests) for tests in node.alternatives)
-    exists = (
-        "EXISTS (SELECT 1 FROM unnest(range_key, range_low, range_high) AS r(k, l, h)"
-        f" WHERE k = {arguments.add(node.key, 'bigint')} AND {tests})"
-    )
-    return _all([*_among(node.among, arguments), exists])
+    # Six times as fast as joining the three arrays.
+    places = f"unnest(array_positions(range_key, {arguments.add(node.key, 'bigint')}))"
+    return _all([*_among(node.among, arguments), f"EXISTS (SELECT 1 FROM {places} AS p WHERE {tests})"])
 
 
 def _chain(node: Chain, arguments: Arguments) -> str:

@@ -106,8 +106,8 @@ def _key(sort: Sort, arguments: Arguments, on_cluster: bool) -> Key:
     if sort.by == "range":
         key = arguments.add(sort.key, "bigint")
         expression = (
-            f"(SELECT {pick}(CASE WHEN l > '-Infinity' THEN l ELSE h END)"
-            f" FROM unnest(range_key, range_low, range_high) AS r(k, l, h) WHERE k = {key})"
+            f"(SELECT {pick}(CASE WHEN range_low[p] > '-Infinity' THEN range_low[p] ELSE range_high[p] END)"
+            f" FROM unnest(array_positions(range_key, {key})) AS p)"
         )
         return Key(expression, "float8", down, True)
     if sort.by == "linked":

@@ -38,7 +38,9 @@ def test_a_comparison_is_a_few_keys(asked: tuple[float, float], prefix: str):
     [
         (99.0, "gt", 300.0, "two doublings below"),
         (99.0, "lt", 30.0, "two doublings above"),
-        (99.0, "eq", 150.0, "two steps below"),
+        (99.0, "gt", 105.0, "two steps below, for an interval without an end"),
+        (99.0, "eq", 105.0, "two steps below"),
+        (60.0, "lt", 60.0, "the step begins where the interval ends"),
         (-99.0, "gt", 0.5, "negative"),
         (99.0, "lt", -0.5, "positive"),
         (0.0, "gt", 0.5, "zero"),
