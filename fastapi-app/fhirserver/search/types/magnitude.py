@@ -1,8 +1,8 @@
 """Numbers by their magnitude, so that an index finds those in an interval, and statistics tell how many there are.
 
-The line of numbers is cut into steps, sixteen to a doubling; what is negative is one. A number has the keys of its step,
-of its quarter of a doubling and of its doubling. An interval of numbers is some twenty of such keys, whatever its ends.
-What has one of them may still lie outside of the interval, by a step: the keys narrow down, the interval decides.
+The line of numbers is cut into steps, sixteen to a doubling; what is negative is one. A number has the keys of its
+step, of its quarter of a doubling and of its doubling. An interval of numbers is some twenty of such keys, whatever its
+ends. What has one of them may still lie outside of the interval, by a step: the keys narrow down, the interval decides.
 """
 
 from collections.abc import Iterator
