@@ -55,7 +55,7 @@ async def main() -> None:
     authentication = Authentication(store, unused, unused, {}, lambda _: Unrestricted(), clock, lambda: True)
     await authentication.identify(f"Key {_KEY}")
     limits = RateLimits(*(RateLimit(10**9, time.time) for _ in range(3)))
-    gate = AuthenticationGate(_nothing, Access(authentication, unused, unused, unused, limits, unused))
+    gate = AuthenticationGate(_nothing, Access(authentication, unused, unused, unused, limits, unused, unused, unused))
     with_gate, without = await _seconds(gate), await _seconds(_nothing)
     print(f"token check: {(with_gate - without) * 1e6:.1f} µs")
 

@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from fhirserver.access.administration import Administration
 from fhirserver.access.authentication import Authentication
 from fhirserver.access.caller import Caller
 from fhirserver.access.changes import Changes
+from fhirserver.access.consents import Denials
 from fhirserver.access.issuers import IssuerRules, OpenIdIssuer
 from fhirserver.access.keys import ALGORITHM, KeyRing
 from fhirserver.access.oauth.authorization import Authorization
@@ -31,7 +32,8 @@ from fhirserver.access.oauth.launches import Launches
 from fhirserver.access.oauth.tokens import TokenEndpoint
 from fhirserver.access.passwords import Passwords
 from fhirserver.access.policy import Both, Policy, Scoped, Unrestricted
-from fhirserver.access.protection import Protected
+from fhirserver.access.protection import Protected, Protection
+from fhirserver.access.purposes import Purposes
 from fhirserver.access.rate_limits import RateLimit
 from fhirserver.access.service import Access, OAuth, RateLimits
 from fhirserver.access.tokens import Expectations
@@ -42,9 +44,11 @@ from fhirserver.fhir.profiles.built_in import BuiltInStructures
 from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.validator import Validator
+from fhirserver.interactions.consents import Consents
 from fhirserver.interactions.context import Call, Limits, Mode, Server, Validation
 from fhirserver.interactions.current import LEASE, Current, Follower
 from fhirserver.interactions.search_parameters import SearchParameters
+from fhirserver.interactions.store import FOLLOWED
 from fhirserver.interactions.structures import StoredStructures
 from fhirserver.jobs.reindex import Reindex
 from fhirserver.jobs.runner import Runner, Work
@@ -104,14 +108,15 @@ class Process:
         self.jobs = PostgresJobs(self.background, observe_statement)
         remote_url = settings.terminology.server_url
         remote = Remote(remote_url, settings.terminology.timeout_seconds) if remote_url is not None else None
-        built_in, structures = BuiltIn.load(), BuiltInStructures.load()
-        sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
-        self._terminology = KnownTerminology(sources, clock, remote)
+        self.built_in = built_in = BuiltIn.load()
+        structures = BuiltInStructures.load()
+        self._sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
+        self._terminology = KnownTerminology(self._sources, clock, remote)
         self.spread = self._spread(dsn) if serves and settings.database.query_nodes != "coordinator" else None
         self._store = PostgresStore(
             self.pool,
             observe_statement,
-            sources.forget,
+            self._written,
             self._confirm,
             self.nodes,
             patience=settings.database.patience_seconds,
@@ -146,7 +151,8 @@ class Process:
         )
         followers: list[Follower] = [
             SearchParameters(self.definitions, self.index, self.jobs if serves else None),
-            StoredStructures(structures, built_in, self.index, sources.forget),
+            StoredStructures(structures, built_in, self.index, self._sources.forget),
+            Consents(self.definitions, self.index, self.zone),
         ]
         self.current = Current(server, self.index, followers, lease=lease)
 
@@ -166,6 +172,12 @@ class Process:
         given = [url.strip() for url in nodes.split(",")]
         find = workers_of(self.background, dsn) if nodes == "all" else listed(given)
         return Spread(self.pool, find, lambda node: self._pool(node, size, _NODE_SECONDS))
+
+    def _written(self, types: Set[str]) -> None:
+        """Resources of these types were written."""
+        self._sources.forget(types)
+        if not FOLLOWED.isdisjoint(types):
+            self.current.hurry()
 
     async def _confirm(self, index_version: int, changes: Callable[[], Awaitable[Mapping[str, int]]]) -> None:
         await self.current.confirm(index_version, changes)
@@ -268,13 +280,20 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
         for one in auth.issuers
     }
 
+    def denials() -> Denials:
+        found = process.current.server.denials
+        assert found is not None  # what is open has asked for them
+        return found
+
+    protection = Protection(process.definitions, auth.labels, denials, Purposes.load(process.built_in), clock)
+
     def policy_of(caller: Caller) -> Policy:
         server = process.current.server
         own: Policy = Scoped(caller.grants, caller.patient, server.definitions, server.zone, server.clock())
         app = caller.app
         if app is not None:
             own = Both(own, Scoped(app.grants, app.patient, server.definitions, server.zone, server.clock()))
-        return Protected(own, caller, server.definitions, auth.labels)
+        return Protected(own, caller, protection)
 
     def is_fresh() -> bool:
         return changes.is_fresh()
@@ -301,7 +320,9 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
         Issued(store, authentication, keys, expected, clock),
         issuer if issuer.startswith("http") else None,
     )
-    return Access(authentication, accounts, administration, keys, limits, oauth), changes
+    return Access(
+        authentication, accounts, administration, keys, limits, oauth, protection.purposes, policy_of
+    ), changes
 
 
 @dataclass(frozen=True)

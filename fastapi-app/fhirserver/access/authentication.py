@@ -16,6 +16,7 @@ from fhirserver.access.caller import App, Caller
 from fhirserver.access.keys import KeyRing
 from fhirserver.access.oauth.store import Client, OAuthStore
 from fhirserver.access.policy import Policy
+from fhirserver.access.purposes import BREAK_GLASS
 from fhirserver.access.scopes import Scope, understood
 from fhirserver.access.sensitivity import clearance_of
 from fhirserver.access.store import SignIn, User
@@ -228,8 +229,10 @@ class Authentication:
             is_admin = is_admin and ADMIN in scope.split()
         patient = fhir_user.removeprefix("Patient/") if fhir_user and fhir_user.startswith("Patient/") else None
         caller = Caller(
-            kind, id, name, credential, roles, tuple(grants), patient, fhir_user, clearance=clearance_of(of_roles)
-        )
+            kind, id, name, credential, roles, tuple(grants), patient, fhir_user,
+            clearance=clearance_of(of_roles),
+            may_break_glass=BREAK_GLASS in of_roles and not credential.startswith("key:"),
+        )  # fmt: skip
         return caller, is_admin
 
     async def role_scopes(self) -> Mapping[str, str]:

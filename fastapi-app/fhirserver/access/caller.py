@@ -29,7 +29,8 @@ class Caller:
     (`session:…`, `app:…`, `key:…`, `token:…`), never the secret itself. `grants` are sets of scopes: what may be done
     is what every one of them allows. `patient` is the id of the patient that scopes of the context `patient` are about;
     `fhir_user` the resource that stands for the user. What an `app` does for a user, both have to be allowed to do.
-    `clearance` are the codes of the labels that hide nothing from the caller.
+    `clearance` are the codes of the labels that hide nothing from the caller. `purpose_of_use` is what this request is
+    for (None: treatment), `reason` why the caller breaks the glass for it, None if not; who `may_break_glass` may.
     """
 
     kind: Kind
@@ -41,8 +42,15 @@ class Caller:
     patient: str | None = None
     fhir_user: str | None = None
     purpose_of_use: str | None = None
+    reason: str | None = None
     app: App | None = None
     clearance: frozenset[str] = frozenset()
+    may_break_glass: bool = False
+
+    @property
+    def references(self) -> frozenset[str]:
+        """The resources that stand for the caller."""
+        return frozenset({self.fhir_user} if self.fhir_user else ())
 
 
 OPERATOR = Caller("operator", "operator", "operator")

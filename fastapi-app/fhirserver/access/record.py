@@ -3,6 +3,8 @@
 https://hl7.org/fhir/R4/compartmentdefinition-patient.html, and decisions/0010 on where this departs from it.
 """
 
+from collections.abc import Collection, Iterable, Sequence
+
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.search.keys import ParameterKeys, self_key
@@ -20,14 +22,33 @@ def record_of(definitions: Definitions, resource_type: str, patient: str) -> Nod
     here = InBuckets((home_bucket(patient),))
     if resource_type == "Patient":
         return And((here, IdMatch((patient,))))
+    used = _connecting(definitions, resource_type)
+    if not used:
+        return NOTHING
+    connected = KeyMatch(f"{','.join(used)}=Patient/{patient}", _keys(resource_type, used, (patient,)), selective=True)
+    return And((here, connected)) if definitions.placing_parameters(resource_type) else connected
+
+
+def records_of(definitions: Definitions, resource_type: str, patients: Collection[str]) -> Node:
+    """The tree of the resources of this type in the records of any of these patients."""
+    if resource_type == "Patient":
+        return IdMatch(tuple(sorted(patients)))
+    used = _connecting(definitions, resource_type)
+    keys = _keys(resource_type, used, sorted(patients))
+    return KeyMatch(f"{','.join(used)} is one of {len(patients)} patients", keys) if keys else NOTHING
+
+
+def _connecting(definitions: Definitions, resource_type: str) -> Sequence[str]:
+    """The parameters that connect resources of this type with the patient whose they are."""
     placing = definitions.placing_parameters(resource_type)
     codes = placing or definitions.compartment("Patient").params.get(resource_type, ())
     parameters = searchable(definitions, resource_type)
     leading = sorted(code for code in codes if code in parameters and "Patient" in target_types(parameters[code]))
-    if not leading:
-        return NOTHING
     # All that place the type select the same element.
-    used = leading[:1] if placing else leading
-    keys = tuple(ParameterKeys(resource_type, code).reference ^ self_key("Patient", patient) for code in used)
-    connected = KeyMatch(f"{','.join(used)}=Patient/{patient}", keys, selective=True)
-    return And((here, connected)) if placing else connected
+    return leading[:1] if placing else leading
+
+
+def _keys(resource_type: str, parameters: Iterable[str], patients: Iterable[str]) -> tuple[int, ...]:
+    references = [ParameterKeys(resource_type, code).reference for code in parameters]
+    targets = [self_key("Patient", patient) for patient in patients]
+    return tuple(reference ^ target for target in targets for reference in references)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.search.keys import ParameterKeys
-from fhirserver.search.query.tree import KeyMatch, Not
+from fhirserver.search.query.tree import EVERYTHING, KeyMatch, Node, Not
 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 LEVELS = ("U", "L", "M", "N", "R", "V")
@@ -53,14 +53,14 @@ def clearance_of(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(codes.union(LEVELS[: highest + 1]))
 
 
-def unlabelled(definitions: Definitions, resource_type: str, labels: Iterable[Label]) -> Not | None:
-    """The tree of the resources of a type that have none of these labels; None if all are to be seen.
+def unlabelled(definitions: Definitions, resource_type: str, labels: Iterable[Label]) -> Node:
+    """The tree of the resources of a type that have none of these labels.
 
     Definitions, which have a `url` and a `version`, are about nobody: their labels hide nothing.
     """
     hidden = tuple(labels)
     if not hidden or {"url", "version"} <= definitions.search_parameters(resource_type).keys():
-        return None
+        return EVERYTHING
     parameter = ParameterKeys(resource_type, "_security")
     keys = tuple(parameter.token(label.system, label.code) for label in hidden)
     return Not(KeyMatch(f"_security={','.join(label.code for label in hidden)}", keys))

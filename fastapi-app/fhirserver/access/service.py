@@ -1,10 +1,12 @@
 """All of access control that the web needs, in one object."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fhirserver.access.accounts import Accounts
 from fhirserver.access.administration import Administration
 from fhirserver.access.authentication import Authentication
+from fhirserver.access.caller import Caller
 from fhirserver.access.keys import KeyRing
 from fhirserver.access.oauth.authorization import Authorization
 from fhirserver.access.oauth.client_authentication import ClientAuthentication
@@ -12,6 +14,8 @@ from fhirserver.access.oauth.clients import Clients
 from fhirserver.access.oauth.issued import Issued
 from fhirserver.access.oauth.launches import Launches
 from fhirserver.access.oauth.tokens import TokenEndpoint
+from fhirserver.access.policy import Policy
+from fhirserver.access.purposes import Purposes
 from fhirserver.access.rate_limits import RateLimit
 
 
@@ -39,7 +43,7 @@ class OAuth:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may come in, and how."""
+    """Who may come in, and how. `policy_of` is what a caller may touch."""
 
     authentication: Authentication
     accounts: Accounts
@@ -47,3 +51,5 @@ class Access:
     keys: KeyRing
     limits: RateLimits
     oauth: OAuth
+    purposes: Purposes
+    policy_of: Callable[[Caller], Policy]

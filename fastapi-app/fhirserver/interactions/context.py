@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Literal, get_args
 
 from fhirserver.access.caller import OPERATOR, Caller
+from fhirserver.access.consents import Denials
 from fhirserver.access.policy import Policy
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.profiles.structures import Structures
@@ -52,7 +53,8 @@ class Server:
     """The collaborators of the interactions. Clock and id source are arguments, so that answers can be asserted.
 
     `clock` gives the present instant with millisecond precision in UTC; `new_id` an unused id in a bucket;
-    `random_bucket` a bucket for what belongs to no patient. Without `index` and `jobs` nothing is reindexed. `source`
+    `random_bucket` a bucket for what belongs to no patient. `denials` is what Consents deny. Without `index` and `jobs`
+    nothing is reindexed. `source`
     gives the server as it is now, where it changes.
     """
 
@@ -68,6 +70,7 @@ class Server:
     zone: tzinfo
     limits: Limits
     validation: Validation = Validation()
+    denials: Denials | None = None
     index: IndexStore | None = None
     jobs: Jobs | None = None
     source: "Callable[[], Server] | None" = None

@@ -7,6 +7,7 @@ requests that are under way end with the one they began with.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Protocol
@@ -64,6 +65,7 @@ class Current:
         self._numbers: Mapping[str, int] | None = None  # not asked for yet
         self._confirmed: dict[int, float] = {}  # index version → when it was last the present one
         self._lock = asyncio.Lock()
+        self._hurried = asyncio.Event()
 
     async def refresh(self) -> Server:
         """Ask once; the server as it is now. Raises what the store raises."""
@@ -99,10 +101,16 @@ class Current:
         at = self._confirmed.get(version)
         return at is not None and self._seconds() - at < self.lease
 
+    def hurry(self) -> None:
+        """There is a change to be asked for: `follow` does not wait any longer."""
+        self._hurried.set()
+
     async def follow(self) -> None:
         """Ask again and again, until cancelled."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), INTERVAL)
+            self._hurried.clear()
             try:
                 await self.refresh()
             except FhirError as error:

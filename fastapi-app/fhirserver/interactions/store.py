@@ -14,7 +14,7 @@ from fhirserver.search.query.tree import Node
 from fhirserver.search.request import SearchRequest
 from fhirserver.search.rewrite.restrict import Within
 
-FOLLOWED = frozenset({"CodeSystem", "SearchParameter", "StructureDefinition", "ValueSet"})
+FOLLOWED = frozenset({"CodeSystem", "Consent", "SearchParameter", "StructureDefinition", "ValueSet"})
 """Types whose resources change what the server does: all processes hear of what is written (`current.py`)."""
 
 
@@ -51,13 +51,15 @@ class NewVersion:
     """A version to be written, and what it is based on.
 
     `previous` is the version it replaces, None for a new id. `entry` is None for a deletion. `elsewhere` are the
-    patients to whose compartments it belongs without living in their bucket.
+    patients to whose compartments it belongs without living in their bucket. `denial` is what has to be kept of a
+    Consent that denies something (`access/consents`).
     """
 
     version: StoredResource
     entry: IndexEntry | None
     previous: StoredResource | None
     elsewhere: tuple[str, ...] = ()
+    denial: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

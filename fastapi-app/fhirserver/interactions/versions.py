@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from fhirserver.access.consents import denial_of
 from fhirserver.access.scopes import Permission
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.outcomes import InvalidRequest, UnsupportedType
@@ -86,7 +87,8 @@ def next_version(
         if "\x00" in entry.strings or "\x00" in entry.texts:
             raise ValueError("PostgreSQL has no such text")
     version = StoredResource(resource_type, id, version_id, last_updated, False, content, bucket)
-    change = NewVersion(version, entry, previous, elsewhere)
+    denial = denial_of(server.definitions, stamped, call.base_url, server.zone) if resource_type == "Consent" else None
+    change = NewVersion(version, entry, previous, elsewhere, denial)
     require_states(call, permission, change)
     return change
 

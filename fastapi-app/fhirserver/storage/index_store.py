@@ -1,7 +1,7 @@
 """The registered search parameters, and the index of what is stored, on a pool of connections.
 
-It is the `IndexStore` of `interactions/index_store.py` and the `Contents` of `interactions/structures.py`, where its
-methods are described.
+It is the `IndexStore` of `interactions/index_store.py`, the `Contents` of `interactions/structures.py` and the
+`DenialStore` of `interactions/consents.py`, where its methods are described.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import datetime
 
 from fhirserver.interactions.index_store import Indexed, Outdated, Registry, Reindexed
 from fhirserver.storage.engine import Pool
-from fhirserver.storage.repositories import conformance, reading, reindexing
+from fhirserver.storage.repositories import conformance, consents, reading, reindexing
 from fhirserver.storage.statements import Observe, Statements
 
 
@@ -36,6 +36,10 @@ class PostgresIndex:
     async def changes(self) -> Mapping[str, int]:
         async with self._statements() as statements:
             return await conformance.changes(statements)
+
+    async def denials(self, after: int) -> tuple[int, Mapping[str, bytes | None]]:
+        async with self._statements() as statements:
+            return await consents.denials(statements, after)
 
     async def registry(self) -> Registry:
         async with self._statements() as statements:

@@ -303,6 +303,15 @@ job = Table(
     Column("heartbeat", DateTime(timezone=True)),
 )
 
+consent_denial = Table(
+    "consent_denial",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("content", JSON),
+    Column("since", Integer, nullable=False),
+    Index("consent_denial_by_since", "since"),
+)
+
 DISTRIBUTED = (
     resource,
     resource_history,
@@ -326,5 +335,6 @@ REFERENCE = (
     conformance_change,
     search_parameter,
     index_format,
+    consent_denial,
     job,
 )

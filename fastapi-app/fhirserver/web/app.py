@@ -102,6 +102,8 @@ def build_app(
                 "If-None-Exist",
                 "Prefer",
                 "X-API-Key",
+                "X-Break-Glass-Reason",
+                "X-Purpose-Of-Use",
                 "X-Request-ID",
             ],
             expose_headers=[

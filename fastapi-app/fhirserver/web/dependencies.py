@@ -11,15 +11,18 @@ from starlette.requests import Request
 from fhirserver.access.authentication import Identified
 from fhirserver.access.oauth.addresses import Addresses
 from fhirserver.access.policy import Unrestricted
+from fhirserver.access.purposes import asking_for
 from fhirserver.access.service import Access
 from fhirserver.fhir.outcomes import InvalidRequest, NotAuthenticated
 from fhirserver.interactions.context import MODES, Call, Mode, Server
+from fhirserver.observability.logging import get_logger
 from fhirserver.web.scope import IDENTIFIED, Scope, header, request_id
 
 BASE_PATH = "/fhir"
 AUTH_PATH = "/auth"
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _EVERYTHING = Unrestricted()
+_log = get_logger("fhirserver.access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,28 @@ def identified_of(request: Request) -> Identified:
 def call_of(request: Request) -> Call:
     """The request as the interactions see it, with what its caller may touch.
 
-    `NotAuthenticated` if there is access control and nobody was identified; `InvalidRequest` if Host is not a host.
+    `NotAuthenticated` if there is access control and nobody was identified; `InvalidRequest` if Host is not a host;
+    what `asking_for` raises for the purpose that the request is for.
     """
     base_url, validation = base_url_of(request), validation_of(request.scope)
     if web_of(request).access is None:
         return Call(base_url, request_id(request.scope), _EVERYTHING, validation=validation)
-    identified = identified_of(request)
-    return Call(base_url, request_id(request.scope), identified.policy, identified.caller, validation)
+    identified, id = identified_of(request), request_id(request.scope)
+    purpose = header(request.scope, b"x-purpose-of-use")
+    if purpose is None:
+        return Call(base_url, id, identified.policy, identified.caller, validation)
+    access, reason = access_of(request), header(request.scope, b"x-break-glass-reason")
+    caller = asking_for(identified.caller, access.purposes, purpose, reason)
+    if caller.reason is not None:
+        _log.warning(
+            "the glass is broken",
+            caller=caller.id,
+            credential=caller.credential,
+            purpose=caller.purpose_of_use,
+            reason=caller.reason,
+            request_id=id,
+        )
+    return Call(base_url, id, access.policy_of(caller), caller, validation)
 
 
 def validation_of(scope: Scope) -> Mode | None:

@@ -40,6 +40,7 @@ class Process:
     access: Access
     changes: Changes
     server: Server
+    opened: ServerProcess
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         """A client without credentials, unless they are among these headers."""
@@ -89,7 +90,7 @@ async def start(dsn: str, settings: Settings | None = None) -> tuple[Process, Se
     await access.keys.load()
     await changes.ask()
     app = build_app(lambda: opened.current.server, access=access, health_checks=_Checks(), software_version="test")
-    return Process(app, access, changes, opened.current.server), opened
+    return Process(app, access, changes, opened.current.server, opened), opened
 
 
 @pytest.fixture(scope="module")

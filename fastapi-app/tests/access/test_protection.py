@@ -5,6 +5,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,6 +61,7 @@ class World:
     bodies: dict[str, dict[str, Any]]
     address: dict[str, str]
     headers: dict[str, dict[str, str]]
+    since: str
 
     def client(self, who: str) -> httpx.AsyncClient:
         client = self.process.client(**self.headers[who])
@@ -107,12 +109,12 @@ def record(tag: str) -> dict[str, dict[str, Any]]:
         "restricted": made("restricted", status="final", code=code, subject=subject),
         "secret": made("secret", status="final", code=code, subject=subject),
         "encounter": made("encounter", status="finished", subject=subject, **{"class": {"code": "AMB"}}),
-        "condition": made("condition", code={"text": "x"}, subject=subject, recordedDate="2021-06-01"),
+        "condition": made("condition", code={"text": "x"}, subject=subject, onsetDateTime="2021-06-01"),
         "appointment": made("appointment", status="proposed", participant=[{"status": "accepted", "actor": subject}]),
     }
 
 
-async def world_of(process: Process, extra: dict[str, Any] | None = None) -> World:
+async def world_of(process: Process) -> World:
     """A record that is stored, with the callers of `WHO`."""
     tag = unique()
     bodies = record(tag)
@@ -122,7 +124,8 @@ async def world_of(process: Process, extra: dict[str, Any] | None = None) -> Wor
     for name, (roles, person, scope) in WHO.items():
         user = await process.user(*roles, fhir_user=people[person] if person else None)
         headers[name] = await (process.bearer(user) if scope is None else process.key(user, scope))
-    world = World(process, tag, bodies, address, headers)
+    since = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    world = World(process, tag, bodies, address, headers, since)
     async with world.client("admin") as client:
         stored = await client.post("", json=bundle(*(entry("PUT", address[name], bodies[name]) for name in bodies)))
         assert stored.status_code == 200, stored.text
@@ -220,12 +223,12 @@ async def has(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> 
 
 async def history_of_type(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
     for resource_type in ("Observation", "Appointment"):
-        found = await world.found(client, f"{resource_type}/_history?_count=200")
+        found = await world.found(client, f"{resource_type}/_history?_count=200&_since={world.since}")
         assert found == {name for name in seen if TYPES[name] == resource_type}
 
 
 async def history_of_all(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
-    assert await world.found(client, "_history?_count=200") == seen
+    assert await world.found(client, f"_history?_count=200&_since={world.since}") == seen
 
 
 async def in_bundles(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:

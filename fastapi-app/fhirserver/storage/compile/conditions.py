@@ -34,6 +34,7 @@ from fhirserver.storage.compile.sql import Arguments
 
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 _SEPARATOR = "\x1e"
+_FEW = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds()
 _LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).total_seconds()
@@ -53,9 +54,12 @@ def where(request: SearchRequest, arguments: Arguments) -> str:
     return " AND ".join(parts)
 
 
-def condition(node: Node, arguments: Arguments) -> str:
-    """The condition that a row has to satisfy to match the node."""
+def condition(node: Node, arguments: Arguments, *, negated: bool = False) -> str:
+    """The condition that a row has to satisfy to match the node; `negated`: it is part of what must not be."""
     match node:
+        case KeyMatch(keys=keys) if negated and len(keys) > _FEW:
+            # No index helps here, and && compares each with each.
+            return f"EXISTS (SELECT 1 FROM unnest(keys) AS k WHERE k = ANY({arguments.add(list(keys), 'bigint[]')}))"
         case KeyMatch(keys=keys):
             return _keys(keys, arguments)
         case RangeMatch():
@@ -86,11 +90,11 @@ def condition(node: Node, arguments: Arguments) -> str:
         case Has():
             return _has(node, arguments)
         case And(parts=parts):
-            return _conjunction(parts, arguments)
+            return _conjunction(parts, arguments, negated=negated)
         case Or(parts=parts):
-            return _any(condition(part, arguments) for part in parts)
+            return _any(condition(part, arguments, negated=negated) for part in parts)
         case Not(part=part):
-            return f"NOT {condition(part, arguments)}"
+            return f"NOT {condition(part, arguments, negated=not negated)}"
 
 
 def by_keys_first(request: SearchRequest) -> bool:
@@ -137,10 +141,13 @@ def _among(keys: Collection[int], arguments: Arguments) -> list[str]:
     return [_keys(keys, arguments)] if keys else []
 
 
-def _conjunction(parts: Iterable[Node], arguments: Arguments) -> str:
+def _conjunction(parts: Iterable[Node], arguments: Arguments, *, negated: bool) -> str:
     """All parts. What ranges of dates say of `sort_date` is said once: its index is then read from one to the other."""
     ranges = [part for part in parts if isinstance(part, RangeMatch)]
-    others = (_range(part, arguments) if isinstance(part, RangeMatch) else condition(part, arguments) for part in parts)
+    others = (
+        _range(part, arguments) if isinstance(part, RangeMatch) else condition(part, arguments, negated=negated)
+        for part in parts
+    )
     return _all([*_when(ranges, arguments), *others])
 
 

@@ -13,14 +13,11 @@ from fhirserver.fhir.outcomes import Conflict
 from fhirserver.interactions.index_store import IndexFormat, Registered, Registry
 from fhirserver.interactions.store import FOLLOWED, NewVersion
 from fhirserver.search.custom_parameters import is_indexed_alike, registration
+from fhirserver.storage.repositories import consents
+from fhirserver.storage.repositories.changes import count
 from fhirserver.storage.statements import Statement, Statements
 
 CHANGES = Statement("conformance_changes", "SELECT resource_type, number FROM conformance_change")
-COUNT = Statement(
-    "conformance_change",
-    "INSERT INTO conformance_change AS change VALUES ($1, 1)"
-    " ON CONFLICT (resource_type) DO UPDATE SET number = change.number + 1 RETURNING number",
-)
 # One statement, so that the count and what it counts go together.
 REGISTRY = Statement(
     "search_parameters",
@@ -63,18 +60,19 @@ async def announce(statements: Statements, written: Iterable[NewVersion]) -> Non
 
     Raises `Conflict` for a search parameter with the URL of another.
     """
-    followed = [change.version for change in written if change.version.resource_type in FOLLOWED]
-    for resource_type in sorted({version.resource_type for version in followed}):
-        number = await _count(statements, resource_type)
+    by_type: dict[str, list[NewVersion]] = {}
+    for change in written:
+        by_type.setdefault(change.version.resource_type, []).append(change)
+    # Always in the same order, so that two transactions don't wait for each other.
+    for resource_type in sorted(FOLLOWED.intersection(by_type)):
+        of_type = by_type[resource_type]
+        if resource_type == "Consent":
+            await consents.announce(statements, of_type)
+            continue
+        number = await count(statements, resource_type)
         if resource_type == _SEARCH_PARAMETER:
-            for version in followed:
-                if version.resource_type == resource_type:
-                    await _register(statements, version.id, version.content, number)
-
-
-async def _count(statements: Statements, resource_type: str) -> int:
-    """One change more. Until the transaction ends, others that change something of the type wait."""
-    return int((await statements.row(COUNT, resource_type))["number"])
+            for change in of_type:
+                await _register(statements, change.version.id, change.version.content, number)
 
 
 async def _register(statements: Statements, id: str, content: bytes | None, number: int) -> None:
@@ -111,14 +109,14 @@ async def registry(statements: Statements) -> Registry:
 async def set_format(statements: Statements, format: int) -> None:
     """From now on resources are indexed by this format; what was indexed before has to be indexed anew."""
     async with statements.driver.transaction():
-        number = await _count(statements, _SEARCH_PARAMETER)
+        number = await count(statements, _SEARCH_PARAMETER)
         await statements.run(ADD_FORMAT, format, number)
 
 
 async def doubt_format(statements: Statements) -> None:
     """Something may be indexed by an older format again."""
     async with statements.driver.transaction():
-        await _count(statements, _SEARCH_PARAMETER)
+        await count(statements, _SEARCH_PARAMETER)
         await statements.run(DOUBT_FORMAT)
 
 
@@ -126,7 +124,7 @@ async def mark_ready(statements: Statements, parameters: Sequence[tuple[str, int
     """These parameters (id, since) can be searched by, unless they changed meanwhile; with `format_since`, all of the
     index is of the present format."""
     async with statements.driver.transaction():
-        await _count(statements, _SEARCH_PARAMETER)
+        await count(statements, _SEARCH_PARAMETER)
         for parameter in parameters:
             await statements.run(MARK_READY, *parameter)
         if format_since is not None:
