@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_plus
 
+from fhirserver.access.accounts import sign_in_id
 from fhirserver.access.authentication import digest
 from fhirserver.access.errors import invalid_client, invalid_request
 from fhirserver.access.key_sets import Fetch, KeptKeys, KeySet, usable
@@ -51,10 +52,18 @@ class ClientAuthentication:
         elif authorization is not None:
             client = await self._by_secret(authorization)
         else:
-            client = await self._known(form.get("client_id", ""), "none")
+            client = await self._known(form.get("client_id") or await self._of_refresh_token(form), "none")
         if form.get("client_id", client.id) != client.id:
             raise invalid_client(_REFUSAL)
         return client
+
+    async def _of_refresh_token(self, form: Mapping[str, str]) -> str:
+        """The id of the client that a refresh token is of: public ones need not say who they are (SMART 2.2)."""
+        handle = form.get("refresh_token", "").partition(".")[0]
+        if form.get("grant_type") != "refresh_token" or not handle.isascii() or len(handle) > _LONGEST:
+            return ""
+        found = await self._store.sign_in(sign_in_id(handle))
+        return (found[0].client_id if found is not None else None) or ""
 
     async def _known(self, id: str, method: str) -> Client:
         client = await self._store.client(id) if len(id) <= _LONGEST and id.isascii() and id.isprintable() else None

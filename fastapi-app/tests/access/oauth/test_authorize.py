@@ -517,6 +517,17 @@ async def test_refresh_tokens_rotate_and_a_used_one_ends_all(process: Process, a
     assert await found(another, second["access_token"], "Observation") == 401
 
 
+@pytest.mark.parametrize(("method", "expected"), [("none", 200), ("client_secret_basic", 401)])
+async def test_a_public_app_need_not_say_who_it_is_to_refresh(
+    process: Process, world: World, method: str, expected: int
+):
+    asking = await app(process, method)
+    body = (await asking.exchange((await allowed(asking, world.patient))["code"])).json()
+    asking.secret = None
+    assert (await asking.refresh(body["refresh_token"], client_id=None)).status_code == expected
+    assert (await asking.refresh("x.y", client_id=None)).status_code == 401
+
+
 @pytest.mark.parametrize(
     "scope", ["patient/*.rs", "patient/Observation.cruds", "user/*.rs", "", "server/admin", "x/y.z"]
 )
