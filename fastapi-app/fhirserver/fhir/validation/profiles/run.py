@@ -12,6 +12,7 @@ from fhirserver.fhir.validation.profiles.items import Item, resource_type
 from fhirserver.fhir.validation.report import Place, Report, TooManyIssues
 
 _MOST_STEPS = 300_000
+_STEPS_OF_TRIAL = 10
 _DEEPEST = 50
 _LONGEST_NAME = 200
 _ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
@@ -150,7 +151,7 @@ class Run:
             return None
         if not profile.is_for(item.type_code):
             return f"it is a {item.type_code}, not a {profile.type_name}"
-        self.spend(1)
+        self.spend(_STEPS_OF_TRIAL)
         trial = Run(self._profiles, _Trial(self.report.context), shared)
         trial.report.malformed = self.report.malformed
         trial.environment = self._environment_of(item)

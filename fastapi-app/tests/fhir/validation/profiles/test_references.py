@@ -101,3 +101,14 @@ def test_references_in_a_circle(validator: Validator) -> None:
     del lonely["hasMember"]
     places = {issue.expression[0] for issue in own.validate(bundle(entry("a", "b"), lonely))}
     assert places == {"Bundle.entry[0].resource.hasMember[0].reference", "Bundle.entry[1].resource"}
+
+
+def test_conforms_to(validator: Validator) -> None:
+    """The function of FHIRPath knows the profiles too."""
+    said = {"key": "x-1", "severity": "error", "human": "x", "expression": f"contained.all(conformsTo('{URL}named'))"}
+    own = validator.with_structures(
+        lookup(profile("p", "Observation", element("Observation", constraint=[said])), NAMED)
+    )
+    for contained, expected in ((patient("a", name=NAME), []), (patient("a"), ["Observation"])):
+        resource = observation({"reference": "#a"}, contained)
+        assert [issue.expression[0] for issue in own.validate(resource, profiles=[URL + "p"])] == expected
