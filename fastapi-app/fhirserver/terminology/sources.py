@@ -223,19 +223,22 @@ class Sources:
 
     async def _loaded_systems(self, urls: Sequence[str]) -> dict[str, tuple[LoadedSystem, ...]]:
         now = self._now()
-        missing = [url for url in urls if url not in self._loaded or self._loaded[url][0] < now]
+        answers = {url: known[1] for url in urls if (known := self._loaded.get(url)) is not None and known[0] >= now}
+        missing = [url for url in urls if url not in answers]
         if missing:
             _shrink(self._loaded)
             loaded = await self.store.loaded(missing)
             for url in missing:
-                self._loaded[url] = now + FRESH_SECONDS, tuple(system for system in loaded if system.url == url)
-        return {url: self._loaded[url][1] for url in urls}
+                answers[url] = tuple(system for system in loaded if system.url == url)
+                self._loaded[url] = now + FRESH_SECONDS, answers[url]
+        return answers
 
     async def _find(self, resource_type: str, parameter: str, uris: Sequence[str]) -> dict[str, tuple[Stored, ...]]:
         now = self._now()
         known = self._stored
         keys = {uri: (resource_type, parameter, uri) for uri in uris}
-        missing = [uri for uri, key in keys.items() if key not in known or known[key][0] < now]
+        answers = {uri: kept[1] for uri, key in keys.items() if (kept := known.get(key)) is not None and kept[0] >= now}
+        missing = [uri for uri in keys if uri not in answers]
         if missing:
             _shrink(known)
             writes = self._writes
@@ -243,8 +246,9 @@ class Sources:
             # What was written meanwhile may not be in it: then it is good for this answer only.
             until = now + FRESH_SECONDS if writes == self._writes else -inf
             for uri in missing:
-                known[keys[uri]] = until, tuple(item for item in found if item.uri == uri)
-        return {uri: known[key][1] for uri, key in keys.items()}
+                answers[uri] = tuple(item for item in found if item.uri == uri)
+                known[keys[uri]] = until, answers[uri]
+        return answers
 
 
 class _Resources:

@@ -80,7 +80,7 @@ def test_hl7(validator: Validator, shared: Path, example_files: Path, kind: str,
         data = (example_files / name).read_bytes()
         resource = parse(data)
         assert exactly(serialize(resource)) == exactly(data), name
-        places = [issue.expression[0] for issue in validator.validate(resource)]
+        places = [issue.expression[0] for issue in validator.validate(resource) if issue.is_error]
         if places[:1] != ([WRONG[name][0]] if name in WRONG else []):
             wrong.append((name, places[:3]))
     assert wrong == []

@@ -93,6 +93,24 @@ async def test_what_is_written_while_it_is_asked_for_is_asked_for_again(
     assert results == [None, True]
 
 
+async def test_what_is_forgotten_while_it_is_asked_for_is_still_answered(server, built_in, pool, statements, clock):
+    class Forgetting(PostgresTerminology):
+        """Another request of this process writes before the answer is here."""
+
+        async def stored(self, resource_type, parameter, uris):
+            found = await super().stored(resource_type, parameter, uris)
+            if urls[1] in uris:
+                sources.forget({"CodeSystem", "ValueSet"})
+            return found
+
+    sources = Sources(Forgetting(pool, statements), built_in, clock)
+    terminology = KnownTerminology(sources, server.clock)
+    urls = [f"urn:test:{uuid4()}" for _ in range(2)]
+    for number in (1, 2):
+        asked = [CodeQuestion(code="a", system=url, value_set=url) for url in urls[:number]]
+        assert [answer.result for answer in await terminology.check(asked)] == [None] * number
+
+
 async def test_the_least_used_resources_are_given_up(server, call, sources, statements, monkeypatch):
     urls = [f"urn:test:{uuid4()}" for _ in range(3)]
     sizes = [len((await create(server, call, "CodeSystem", code_system(url, "a"))).stored.live) for url in urls]
