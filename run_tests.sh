@@ -13,7 +13,8 @@ Tests of the server that runs, and a report RESULTADOS_PRUEBAS_date_time.md in t
   complete        and 1,000 patients: distribution, SQL and FHIR searches, speed, integrity (about 5)
   all             and a worker killed, and a third worker added, both under load (about 10)
 
-  --target WHERE  local, compose or kubernetes; else the first that is found: compose, kubernetes, local
+  --target WHERE  local, compose or kubernetes; else the first that is found: compose, kubernetes, local;
+                  processes: a Citus cluster made for the tests, where PostgreSQL with Citus is installed
   --url URL --database URL   any other server, and its database
   --data DIR      local: folder of the data, if it is not $DEFAULT_DATA
   --patients N    how many patients to write (1000)
@@ -33,7 +34,8 @@ Pruebas del servidor en marcha, con un informe RESULTADOS_PRUEBAS_fecha_hora.md 
   complete        además 1.000 pacientes: distribución, SQL y búsquedas FHIR, velocidad, integridad (unos 5)
   all             además un worker matado y un tercer worker añadido, ambos bajo carga (unos 10)
 
-  --target DÓNDE  local, compose o kubernetes; si no, el primero que se encuentre: compose, kubernetes, local
+  --target DÓNDE  local, compose o kubernetes; si no, el primero que se encuentre: compose, kubernetes, local;
+                  processes: un clúster Citus hecho para las pruebas, donde hay PostgreSQL con Citus instalado
   --url URL --database URL   cualquier otro servidor, y su base de datos
   --data DIR      local: carpeta de los datos, si no es $DEFAULT_DATA
   --patients N    cuántos pacientes se escriben (1000)

@@ -4,13 +4,15 @@ import argparse
 import asyncio
 import os
 import sys
+from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 
-from drill import basic, complete, compose, failure, kubernetes, local
+from drill import basic, complete, compose, failure, kubernetes, local, processes
 from drill.api import Api, NoAnswer
 from drill.drill import Check, Drill, carry_out
 from drill.language import text
+from drill.own_cluster import NoCitus
 from drill.report import markdown
 from drill.result import Status
 from drill.targets import REPO, CommandFailed, Target
@@ -53,14 +55,19 @@ def _account() -> tuple[str, str] | None:
     return (values.get("FHIR_ADMIN_USERNAME", "admin"), password) if password else None
 
 
-async def _target(arguments: argparse.Namespace) -> Target:
-    """Where the server runs. Exits with one line if it runs nowhere."""
+async def _target(arguments: argparse.Namespace, made: AsyncExitStack) -> Target:
+    """Where the server runs; what is made for the tests ends with `made`. Exits with one line if it runs nowhere."""
     account = _account()
     if arguments.url:
         if not arguments.database:
             sys.exit(text("--url needs --database", "--url necesita --database"))
         return local.Local(arguments.url, arguments.database, account)
     wanted = arguments.target
+    if wanted == "processes":
+        try:
+            return await made.enter_async_context(processes.processes())
+        except NoCitus as error:
+            sys.exit(str(error))
     if wanted in ("auto", "compose") and (stack := await compose.found(account)):
         return stack
     if wanted in ("auto", "kubernetes") and (cluster := await kubernetes.found(arguments.forward)):
@@ -83,7 +90,11 @@ async def _clean(drill: Drill) -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    target = await _target(arguments)
+    async with AsyncExitStack() as made:
+        return await _carry_out(arguments, await _target(arguments, made))
+
+
+async def _carry_out(arguments: argparse.Namespace, target: Target) -> int:
     print(f"{target.name}: {target.url}", flush=True)
     begin = datetime.now().astimezone()
     drill = Drill(target, Api(target.url, target.account), arguments.patients)
@@ -116,7 +127,7 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m drill", description=__doc__)
     parser.add_argument("level", choices=LEVELS)
-    parser.add_argument("--target", choices=("auto", "local", "compose", "kubernetes"), default="auto")
+    parser.add_argument("--target", choices=("auto", "local", "compose", "kubernetes", "processes"), default="auto")
     parser.add_argument("--url", help="http://host:port of any other server")
     parser.add_argument("--database", help="postgresql://… of that server")
     parser.add_argument("--data", type=Path, default=REPO / ".data", help="data folder of the local server")

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from drill.targets import REPO
 
 DATABASE = "clinical_records"
 COORDINATOR = "coordinator"
-_NETWORK = "10.231.7"
+_NETWORK = f"10.231.{os.getpid() % 250}"  # a cluster of another process has another one
 _BETWEEN_NODES = (
     "sslmode=disable connect_timeout=3 tcp_user_timeout=5000 keepalives_idle=3 keepalives_interval=1 keepalives_count=3"
 )
@@ -113,7 +114,7 @@ class OwnCluster:
             node = Node(name, self._folder / name, f"{_NETWORK}.{number + 10}", 5432, f"{self._tag}-{number}")
             self._connect(node)
         else:
-            node = Node(name, self._folder / name, "127.0.0.1", _free_port(), None)
+            node = Node(name, self._folder / name, f"127.0.0.{number + 10}", _free_port(), None)
         self.nodes[name] = node
         node.folder.mkdir()
         if os.geteuid() == 0:
@@ -152,6 +153,31 @@ class OwnCluster:
     def heal(self, name: str) -> None:
         """Let all pass again."""
         _ip("-n", self._lan, "link", "set", f"{self.nodes[name].namespace}", "master", "lan")
+
+    def is_running(self, name: str) -> bool:
+        """Whether a node answers."""
+        node = self.nodes[name]
+        command = [str(self._bin / "pg_isready"), "-q", "-t", "3", "-h", node.host, "-p", str(node.port)]
+        return subprocess.run(command, check=False).returncode == 0
+
+    def log(self, name: str) -> str:
+        """The last lines of a node's log."""
+        lines = (self.nodes[name].folder / "log").read_text(errors="replace").splitlines()
+        return "\n".join(lines[-40:])
+
+    def remove(self, name: str) -> None:
+        """End a node that has left the cluster, with its data."""
+        self.kill(name)
+        node = self.nodes.pop(name)
+        if node.namespace is not None:
+            _ip("netns", "del", node.namespace)
+        shutil.rmtree(node.folder, ignore_errors=True)
+
+    def database_without_citus(self, name: str) -> str:
+        """The DSN of one more database on the coordinator's node, which is plain PostgreSQL."""
+        coordinator = self.nodes[COORDINATOR]
+        self.sql(coordinator, f"CREATE DATABASE {name}", database="postgres")
+        return coordinator.dsn.removesuffix(DATABASE) + name
 
     def end(self) -> None:
         """Stop all, and remove the network."""
@@ -240,6 +266,7 @@ def _free_port() -> int:
 @contextmanager
 def own_cluster(workers: int = 2, *, apart: bool = False, durable: bool = True) -> Iterator[OwnCluster]:
     """A cluster while the block runs. Raises NoCitus."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # nothing stays behind
     with TemporaryDirectory(prefix="fhirserver-cluster-") as folder:
         Path(folder).chmod(0o755)
         cluster = OwnCluster(Path(folder), apart=apart, durable=durable)
