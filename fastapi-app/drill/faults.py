@@ -196,7 +196,8 @@ async def _until_calm(sent: list[Sent], begin: float) -> None:
         if calm > _CALM and last > begin + _CALM / 2:
             return
         if time.perf_counter() - begin > _RECOVERY_LIMIT:
-            raise Violated(f"not recovered after {_RECOVERY_LIMIT:.0f} s")
+            late = Counter(s.status for s in sent if s.begin > begin + _RECOVERY_LIMIT / 2)
+            raise Violated(f"not recovered after {_RECOVERY_LIMIT:.0f} s; how requests ended lately: {dict(late)}")
         await asyncio.sleep(0.1)
 
 

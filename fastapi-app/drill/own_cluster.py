@@ -266,7 +266,7 @@ def _free_port() -> int:
 @contextmanager
 def own_cluster(workers: int = 2, *, apart: bool = False, durable: bool = True) -> Iterator[OwnCluster]:
     """A cluster while the block runs. Raises NoCitus."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # nothing stays behind
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # nothing stays behind
     with TemporaryDirectory(prefix="fhirserver-cluster-") as folder:
         Path(folder).chmod(0o755)
         cluster = OwnCluster(Path(folder), apart=apart, durable=durable)
@@ -275,3 +275,4 @@ def own_cluster(workers: int = 2, *, apart: bool = False, durable: bool = True) 
             yield cluster
         finally:
             cluster.end()
+            signal.signal(signal.SIGTERM, before)

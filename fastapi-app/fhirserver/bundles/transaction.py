@@ -6,8 +6,6 @@ by a number of statements that does not grow with their number, then the reads a
 
 import asyncio
 from collections.abc import Sequence
-from itertools import count
-from random import uniform
 
 from fhirserver.access.scopes import Permission
 from fhirserver.bundles import answers
@@ -24,7 +22,6 @@ from fhirserver.fhir.outcomes import (
     InvalidRequest,
     InvalidResource,
     Issue,
-    RolledBack,
 )
 from fhirserver.fhir.validation.report import Question
 from fhirserver.interactions.conditional import require_free
@@ -33,6 +30,7 @@ from fhirserver.interactions.integrity import write
 from fhirserver.interactions.permission import read_many, require, require_deletable
 from fhirserver.interactions.preconditions import require_match, require_none_match
 from fhirserver.interactions.questions import answered
+from fhirserver.interactions.retrying import retried
 from fhirserver.interactions.store import NewVersion, StoredResource, WriteConflict
 from fhirserver.interactions.update import require_body_id
 from fhirserver.interactions.validation import errors, examine, unchecked
@@ -40,7 +38,6 @@ from fhirserver.interactions.versions import Written, deletion, next_version, re
 from fhirserver.operations.registry import available
 
 _PERMISSIONS: dict[str, Permission] = {"POST": "create", "PUT": "update", "DELETE": "delete"}
-_PATIENCE, _LONGEST_PAUSE = 15.0, 0.5  # seconds
 _ENTRIES_BETWEEN_PAUSES = 50
 _MAX_ISSUES = 100
 
@@ -61,23 +58,18 @@ async def transaction(
     When another writer is in the way, or the database was away before the commit, the whole is tried again.
     """
     requests = await _checked(server, call, entries)
-    time = asyncio.get_running_loop().time
-    end = time() + _PATIENCE
-    for attempt in count():
-        try:
-            async with server.store.transaction() as session:
-                if receipt is not None and not await session.receipt(receipt):
-                    raise AlreadyLoaded
-                answered = await _carry_out(server.latest().using(session), call, requests, prefer_return)
-            return assemble("transaction-response", [answered[index] for index in range(len(requests))])
-        except WriteConflict as error:
-            if time() > end:
-                raise Conflict("the transaction collides with others again and again") from error
-        except RolledBack:
-            if time() > end:
-                raise
-        await asyncio.sleep(uniform(0, min(_LONGEST_PAUSE, 0.01 * 2.0**attempt)))  # noqa: S311
-    raise AssertionError("unreachable")
+
+    async def attempt() -> bytes:
+        async with server.store.transaction() as session:
+            if receipt is not None and not await session.receipt(receipt):
+                raise AlreadyLoaded
+            answered = await _carry_out(server.latest().using(session), call, requests, prefer_return)
+        return assemble("transaction-response", [answered[index] for index in range(len(requests))])
+
+    try:
+        return await retried(attempt)
+    except WriteConflict as error:
+        raise Conflict("the transaction collides with others again and again") from error
 
 
 async def _checked(server: Server, call: Call, entries: Sequence[EntryRequest | FhirError]) -> list[EntryRequest]:

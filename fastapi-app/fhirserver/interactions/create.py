@@ -8,6 +8,7 @@ from fhirserver.interactions.context import Call, Server
 from fhirserver.interactions.criteria import locked_match
 from fhirserver.interactions.integrity import write
 from fhirserver.interactions.permission import require
+from fhirserver.interactions.retrying import retried
 from fhirserver.interactions.validation import check
 from fhirserver.interactions.versions import Written, next_version, require_type
 
@@ -28,12 +29,16 @@ async def create(
     await check(server, call, resource_type, resource)
     if if_none_exist is None:
         return await insert(server, call, resource_type, resource)
-    async with server.store.transaction() as session:
-        inside = server.using(session)
-        match = await locked_match(inside, call, resource_type, if_none_exist)
-        if match is not None:
-            return Written(match, created=False, changed=False)
-        return await insert(inside, call, resource_type, resource)
+
+    async def attempt() -> Written:
+        async with server.store.transaction() as session:
+            inside = server.using(session)
+            match = await locked_match(inside, call, resource_type, if_none_exist)
+            if match is not None:
+                return Written(match, created=False, changed=False)
+            return await insert(inside, call, resource_type, resource)
+
+    return await retried(attempt)
 
 
 async def insert(server: Server, call: Call, resource_type: str, resource: dict[str, Any]) -> Written:
