@@ -19,7 +19,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from random import Random
+from tempfile import gettempdir
 
 import asyncpg
 
@@ -96,16 +98,15 @@ class Server:
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self.log = Path(gettempdir(), f"fhirserver-{port}.log")
+        self.log.write_bytes(b"")
 
     def start(self) -> None:
         """Start it; it need not answer yet."""
-        self._process = subprocess.Popen(
-            self._command,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def kill(self) -> None:
         """End all its processes by SIGKILL."""
@@ -237,6 +238,8 @@ class Faults:
             outcome.stalls.append(_stall(sent, begin, time.perf_counter()))
         outcome.sent += [s for s in sent if s.begin + s.seconds >= begin]
         outcome.rounds += 1
+        if defects := Counter(s.status for s in sent if not s.succeeded and s.status not in (0, 503)):
+            raise Violated(f"answers that are neither success nor 503: {dict(defects)}; see {self._server.log}")
 
     async def _strike(self, victim: str) -> None:
         """The fault, and its end."""

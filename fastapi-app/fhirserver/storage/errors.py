@@ -33,6 +33,7 @@ _BY_STATE: dict[str, tuple[type[FhirError], str]] = {
     "57P02": (Unavailable, "the database is restarting"),
     "57P03": (Unavailable, "the database is starting"),
     "25006": (Unavailable, "the database takes no writes at present"),
+    "3B001": (Unavailable, "the connection to a part of the database was lost"),  # with it the savepoint there
 }
 
 _BY_CLASS: dict[str, tuple[type[FhirError], str]] = {
@@ -40,6 +41,10 @@ _BY_CLASS: dict[str, tuple[type[FhirError], str]] = {
     "53": (Unavailable, "the database has no resources left"),
     "58": (Unavailable, "the database has a problem of its system"),
 }
+
+
+# What Citus says of its connections to other nodes without a state that tells.
+_LOST_NODE = ("connection", "timed out", "could not receive data", "failed to COPY to shard")
 
 
 def translated(error: BaseException) -> FhirError:
@@ -53,6 +58,8 @@ def translated(error: BaseException) -> FhirError:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         kind = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
+        if kind is None and any(words in str(error) for words in _LOST_NODE):
+            return Unavailable("the connection to a part of the database was lost")
         if kind is None:
             return InternalError("the database refused a statement")
         return kind[0](kind[1])

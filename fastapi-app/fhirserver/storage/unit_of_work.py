@@ -267,15 +267,22 @@ class PostgresStore:
                 return session, begun.pop_all()
 
         session, begun = await patiently(begin, self._patience, only_reads=True)
-        async with begun:
-            try:
-                yield session
-            except (*DRIVER_ERRORS, Unavailable) as error:
-                found = error if isinstance(error, Unavailable) else translated(error)
-                if isinstance(found, Unavailable) and not isinstance(found, RolledBack):
+        undone: RolledBack | None = None
+        try:
+            async with begun:
+                try:
+                    yield session
+                except (*DRIVER_ERRORS, Unavailable) as error:
+                    found = error if isinstance(error, Unavailable) else translated(error)
+                    if not isinstance(found, Unavailable):
+                        raise
                     self._doubt()
-                    raise RolledBack(found.issues) from error
-                raise
+                    undone = found if isinstance(found, RolledBack) else RolledBack(found.issues)
+                    raise undone from error
+        except Unavailable as error:  # the ROLLBACK may fail too
+            if undone is not None and error is not undone:
+                raise undone from error
+            raise
 
     def _turn(self, bucket: int | None) -> AbstractAsyncContextManager[None]:
         return self._nodes.turn(bucket) if self._nodes is not None else nullcontext()

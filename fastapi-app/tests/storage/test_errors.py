@@ -23,6 +23,10 @@ from fhirserver.storage.errors import translated
         (asyncpg.InternalClientError("x"), Unavailable),
         (ConnectionRefusedError(), Unavailable),
         (TimeoutError(), Unavailable),
+        (asyncpg.InvalidSavepointSpecificationError("x"), Unavailable),  # it was on a node that is gone
+        (asyncpg.InternalServerError("failure on connection marked as essential: w1:5432"), Unavailable),
+        (asyncpg.InternalServerError("server closed the connection unexpectedly"), Unavailable),
+        (asyncpg.InternalServerError("x"), InternalError),
         (asyncpg.UndefinedTableError("x"), InternalError),
     ],
 )
