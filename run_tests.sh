@@ -68,6 +68,7 @@ code() {
     step "ruff check" "$bin/ruff" check .
     step "ruff format" "$bin/ruff" format --check .
     step "mypy" "$bin/mypy"
+    step "bandit" "$bin/bandit" -q -r -ll -c pyproject.toml fhirserver
     step "import contracts" "$bin/lint-imports" --no-logo
     step "shellcheck" "$bin/shellcheck" -x -P "$REPO" "$REPO"/*.sh "$REPO"/shell_functions.bash "$REPO"/.ci/run \
         "$REPO"/postgres-citus/*.sh "$REPO"/postgres-citus/init/*.sh "$REPO"/k8s/*.sh "$REPO"/k8s/*.bash

@@ -158,7 +158,7 @@ class EmbeddedPostgres:
         if len(os.fsencode(folder)) > _LONGEST_SOCKET or not _PLAIN.fullmatch(str(folder)):
             known = self._data_dir / "socket-folder"
             if not (known.exists() and _belongs(account, Path(known.read_text()))):
-                known.write_text(tempfile.mkdtemp(prefix="fhirserver-", dir="/tmp"))
+                known.write_text(tempfile.mkdtemp(prefix="fhirserver-", dir="/tmp"))  # unguessable, and ours  # nosec B108
             folder = Path(known.read_text())
         folder.mkdir(mode=0o700, exist_ok=True)
         if account is not None:

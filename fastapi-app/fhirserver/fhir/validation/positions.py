@@ -10,7 +10,7 @@ from fhirserver.fhir.outcomes import Issue
 
 _STEP = re.compile(r"([^.\[\]]+)(?:\[(\d+)\])?")
 _SPACE = re.compile(r"[ \t\n\r]*").match
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)  # of numbers, which may be too long, the end is wanted
 _LINE_END = re.compile("\n").finditer
 
 

@@ -141,7 +141,7 @@ def _spool(concepts: Iterator[Concept], spool: IO[bytes]) -> tuple[dict[str, Seq
 
 def _placed(spool: IO[bytes], parents: Mapping[str, Sequence[str]]) -> Iterator[PlacedConcept]:
     for ordinal in range(len(parents)):
-        concept: Concept = pickle.load(spool)  # noqa: S301 - this process has written it
+        concept: Concept = pickle.load(spool)  # noqa: S301 - this process has written it  # nosec B301
         yield PlacedConcept(ordinal, concept, _above(concept.code, parents))
 
 

@@ -67,7 +67,7 @@ async def restored(
         tempfile.TemporaryDirectory(prefix="fhirserver-drill-", dir=folder) as scratch,
         place(owner) as where,
     ):
-        os.chmod(scratch, 0o755)  # noqa: S103  The owner has to get in; what is in it is for nobody else.
+        os.chmod(scratch, 0o755)  # noqa: S103  The owner has to get in; what is in it is for nobody else.  # nosec B103
         into = {node.folder: Path(scratch) / node.folder for node in backup.nodes}
         ports = {node.folder: _PORT + i for i, node in enumerate(backup.nodes)}
         addresses = {f"{node.host}:{node.port}": f"{where.folder}:{ports[node.folder]}" for node in backup.nodes}
