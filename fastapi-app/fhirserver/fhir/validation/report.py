@@ -72,13 +72,14 @@ class Report:
     """
 
     __slots__ = (
-        "context", "environment", "fragments", "issues", "malformed", "profiles", "questions", "start",
+        "_errors", "context", "environment", "fragments", "issues", "malformed", "profiles", "questions", "start",
         "unknown_profiles",
     )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.issues: list[Issue] = []
+        self._errors = 0
         self.malformed = 0
         self.fragments: list[Fragment] = []
         self.questions: list[Question] = []
@@ -89,9 +90,17 @@ class Report:
 
     def add(self, code: str, diagnostics: str, place: Place, severity: Severity = "error") -> None:
         """An issue of this type at this place. What is no error is left out when there is too much of it."""
-        if len(self.issues) < MAX_ISSUES:
-            self.issues.append(Issue(severity, code, diagnostics, (written(place),)))
-        if severity == "error" and len(self.issues) >= MAX_ISSUES:
+        is_full = len(self.issues) >= MAX_ISSUES
+        if severity == "error":
+            if is_full:
+                # Never an error: with the last one that fits it would have ended.
+                last = max(index for index, issue in enumerate(self.issues) if not issue.is_error)
+                del self.issues[last]
+            self._errors += 1
+        elif is_full:
+            return
+        self.issues.append(Issue(severity, code, diagnostics, (written(place),)))
+        if self._errors >= MAX_ISSUES:
             raise TooManyIssues
 
     def add_malformed(self, diagnostics: str, place: Place) -> None:
