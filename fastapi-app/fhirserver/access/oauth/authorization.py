@@ -142,8 +142,13 @@ class Authorization:
             return None
 
     async def sign_out(self, sign_in: SignIn) -> None:
-        """The browser is to remember nobody."""
+        """The browser is to remember nobody. Access that apps have while somebody is signed in there ends."""
         await self._store.revoke_sign_in(sign_in.id)
+        for _, given in await self._store.apps(sign_in.user_id, self._clock()):
+            scopes = (given.scope or "").split()
+            is_from_here = (given.context or {}).get("browser") == sign_in.id
+            if is_from_here and "online_access" in scopes and "offline_access" not in scopes:
+                await self._store.revoke_sign_in(given.id)
 
     def offer(self, asked: Asked, identified: Identified) -> Offer:
         """What of it the user can give. `Refused` if that is nothing."""

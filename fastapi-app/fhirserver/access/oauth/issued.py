@@ -46,7 +46,7 @@ class Issued:
         if found is not None:
             sign_in, user = found
             client = await self._store.client(str(sign_in.client_id))
-            if not sign_in.digest or client is None or client.disabled or user.disabled:
+            if client is None or client.disabled or user.disabled:
                 return _INACTIVE
             told = {"scope": sign_in.scope, "client_id": sign_in.client_id, "sub": user.id, "username": user.username}
             return {"active": True, **told, "exp": int(sign_in.expires.timestamp())}

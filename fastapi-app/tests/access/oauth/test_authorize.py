@@ -553,6 +553,21 @@ async def test_online_access_lasts_as_long_as_the_browser_remembers(process: Pro
     assert timedelta(hours=7) < until - since <= timedelta(hours=8)
 
 
+@pytest.mark.parametrize(("scope", "expected"), [("online_access", 400), ("offline_access", 200)])
+async def test_who_signs_out_of_the_browser_ends_online_access(
+    process: Process, world: World, scope: str, expected: int
+):
+    asking = await app(process)
+    browser = Browser(process)
+    await browser.open(asking.address(scope=f"patient/*.rs {scope}"))
+    await browser.sign_in(world.patient)
+    await browser.press("give")
+    body = (await asking.exchange(browser.told["code"])).json()
+    await browser.open(asking.address())
+    await browser.press("sign-out")
+    assert (await asking.refresh(body["refresh_token"])).status_code == expected
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
