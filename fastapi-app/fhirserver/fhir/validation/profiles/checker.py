@@ -37,7 +37,7 @@ class ProfileChecker:
         self.profile = lru_cache(_KEPT)(self._profile)
         self._lookup = lookup
         self._contains = contains
-        self._is_full = is_full
+        self.is_full = is_full
         self._contexts = Contexts(definitions)
         self._tree = lru_cache(_TREES)(self._read_tree)
 
@@ -61,7 +61,7 @@ class ProfileChecker:
         root = self._tree(url)
         if root is None:
             return Profile(url, type_code, problem="it has no snapshot")
-        compiler = Compiler(url, self.definitions, self._contains, self._tree, is_full=self._is_full)
+        compiler = Compiler(url, self.definitions, self._contains, self._tree, is_full=self.is_full)
         check = compiler.compile(root, type_code)
         imposed = (
             item.get("valueCanonical") for item in dicts(structure.get("extension")) if item.get("url") == _IMPOSED

@@ -45,9 +45,10 @@ class Profile:
 
 
 class Profiles(Protocol):
-    """All profiles that are known."""
+    """All profiles that are known. `is_full`: what is no error is reported too."""
 
     definitions: Definitions
+    is_full: bool
 
     def profile(self, url: str) -> Profile | None:
         """The one with this canonical URL, which may have a version; None if it is not known."""
@@ -187,8 +188,10 @@ class Run:
 
     def _misplaced(self, url: str, expected: str, place: Place) -> None:
         # R4's own definitions have R4's own extensions in more places than R4 says.
-        resource = self.report.environment.resource or {}
-        severity: Severity = "warning" if "url" in resource else "error"
+        is_definition = "url" in (self.report.environment.resource or {})
+        if is_definition and not self._profiles.is_full:
+            return
+        severity: Severity = "warning" if is_definition else "error"
         self.report.add("extension", f"{_named(url)} must not be here, but in {expected}", place, severity)
 
     def _claims(self, value: dict[str, Any], place: Place) -> list[tuple[str, Place]]:

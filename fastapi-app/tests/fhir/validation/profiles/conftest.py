@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.terminology import BuiltIn
 from fhirserver.fhir.validation.validator import Validator
 
 from .packages import Package, read_package, validator_of
@@ -17,6 +19,12 @@ FILES = {
     "IPA 1.0.0": "ipa_v100.tar.xz",
     "IPS 2.0.0": "hl7.fhir.uv.ips-2.0.0.tgz",
 }
+
+
+@pytest.fixture(scope="session")
+def validator(definitions: Definitions, built_in: BuiltIn) -> Validator:
+    """That of R4 alone, without its own profiles and extensions."""
+    return Validator(definitions, built_in)
 
 
 @pytest.fixture(scope="session")
