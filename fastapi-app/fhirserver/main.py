@@ -37,6 +37,10 @@ from fhirserver.access.purposes import Purposes
 from fhirserver.access.rate_limits import RateLimit
 from fhirserver.access.service import Access, OAuth, RateLimits
 from fhirserver.access.tokens import Expectations
+from fhirserver.audit.auditor import Auditor
+from fhirserver.audit.chain import Chain
+from fhirserver.audit.recorder import BatchRecorder, told
+from fhirserver.audit.retention import expiring
 from fhirserver.fhir.datatypes.ids import BUCKETS, uuid8
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import FhirError
@@ -58,12 +62,14 @@ from fhirserver.remote.fetch import Fetch
 from fhirserver.remote.redis import SharedByRedis
 from fhirserver.search.extract import Extractor
 from fhirserver.settings import Settings, SettingsError, load_settings
+from fhirserver.storage.audit_log import PostgresAuditLog, PostgresEvents
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.index_store import PostgresIndex
 from fhirserver.storage.job_store import PostgresJobs
 from fhirserver.storage.nodes import Nodes
 from fhirserver.storage.oauth_store import PostgresOAuthStore
 from fhirserver.storage.spread import Spread, listed, workers_of
+from fhirserver.storage.streams import Streams
 from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
 from fhirserver.terminology.known import KnownTerminology
@@ -103,6 +109,7 @@ class Process:
         self.pool = self._pool(dsn, settings.database.pool_size)
         # Of its own, so that what goes on besides requests doesn't wait for a connection when there are many.
         self.background = self._pool(dsn, _BACKGROUND_CONNECTIONS)
+        self._audit_pool = self._pool(dsn, 1)  # what it writes is one stream
         self.nodes = Nodes(self.background, settings.database.pool_size, settings.database.pool_timeout_seconds)
         self.index = PostgresIndex(self.background, observe_statement)
         self.jobs = PostgresJobs(self.background, observe_statement)
@@ -113,12 +120,17 @@ class Process:
         self._sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
         self._terminology = KnownTerminology(self._sources, clock, remote)
         self.spread = self._spread(dsn) if serves and settings.database.query_nodes != "coordinator" else None
+        self.chain = Chain(settings.audit.key.get_secret_value().encode() if settings.audit.key else None)
+        self.streams = Streams(self.chain, self.background, observe_statement)
+        self.events = PostgresEvents(self._audit_pool, observe_statement, self.streams, self._confirm)
         self._store = PostgresStore(
             self.pool,
             observe_statement,
             self._written,
             self._confirm,
             self.nodes,
+            streams=self.streams,
+            kept=told,
             patience=settings.database.patience_seconds,
             spread=self.spread,
         )
@@ -196,6 +208,35 @@ class Process:
 
         return Runner(self.jobs, kinds, f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}")
 
+    def audit_log(self) -> PostgresAuditLog:
+        """What is kept of the audit log."""
+        return PostgresAuditLog(self.background, observe_statement, self.chain)
+
+    def _bucket_of_events(self) -> int:
+        """Any that can be reached, as far as that is known."""
+        for _ in range(100):
+            bucket = secrets.randbelow(BUCKETS)
+            if self.nodes.reaches(bucket):
+                break
+        return bucket
+
+    def recording(self) -> "tuple[Auditor, BatchRecorder]":
+        """What makes the events of requests, and what keeps them."""
+        audit = self._settings.audit
+        recorder = BatchRecorder(
+            self.events,
+            lambda event: auditor.indexed_anew(event),
+            self._bucket_of_events,
+            audit.reads,
+            required=audit.required,
+        )
+        current = self.current
+        auditor = Auditor(
+            lambda: (current.server.definitions, current.server.extractor.index_version),
+            self.zone, self.base_url, recorder, clock, new_id,
+        )  # fmt: skip
+        return auditor, recorder
+
     async def open(self) -> None:
         """Make ready for use."""
         await self._store.open()
@@ -213,6 +254,7 @@ class Process:
             await self.spread.close()
         await self.pool.close()
         await self.background.close()
+        await self._audit_pool.close()
 
 
 @dataclass(frozen=True)
@@ -348,18 +390,20 @@ class OpenAccess:
 
 
 class _Health:
-    """Whether the database answers, and which nodes of a cluster don't."""
+    """Whether the database answers, the audit log is written, and which nodes of a cluster don't answer."""
 
-    def __init__(self, pool: Pool, nodes: Nodes):
-        self._pool, self._nodes = pool, nodes
+    def __init__(self, pool: Pool, nodes: Nodes, recorder: BatchRecorder | None):
+        self._pool, self._nodes, self._recorder = pool, nodes, recorder
 
     async def problems(self) -> Mapping[str, str | None]:
+        audit = {"audit": self._recorder.problem()} if self._recorder is not None else {}
         try:
             async with self._pool.connection() as driver:
                 await driver.fetchval("SELECT 1")
         except FhirError as error:
-            return {"database": str(error)}
-        return {"database": None, **{f"database {node}": Impaired("no answer") for node in self._nodes.away}}
+            return {"database": str(error)} | audit
+        away = {f"database {node}": Impaired("no answer") for node in self._nodes.away}
+        return {"database": None, **away} | audit
 
 
 async def _end_with_parent() -> None:
@@ -404,6 +448,13 @@ def create_app() -> FastAPI:
     if settings.auth.enabled:
         access, changes = build_access(settings, process, redis)
         work += [changes.follow(), *([_share_counts(access.limits, redis)] if redis is not None else [])]
+    auditor: Auditor | None = None
+    recorder: BatchRecorder | None = None
+    if settings.auth.enabled and settings.audit.enabled:
+        auditor, recorder = process.recording()
+        work.append(recorder.follow())
+        if settings.audit.retention_days:
+            work.append(expiring(process.audit_log(), timedelta(days=settings.audit.retention_days), clock))
     if settings.jobs.run:
         work.append(process.runner(settings.jobs.share).follow())
 
@@ -412,11 +463,15 @@ def create_app() -> FastAPI:
         await process.open()
         if access is not None:
             await access.keys.load()
+        if recorder is not None:
+            recorder.start()
         tasks = [asyncio.create_task(each) for each in work]
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if recorder is not None:
+            await recorder.close()
         if redis is not None:
             await redis.close()
         await process.close()
@@ -424,7 +479,8 @@ def create_app() -> FastAPI:
     return build_app(
         lambda: process.current.server,
         access=access,
-        health_checks=_Health(process.background, process.nodes),
+        auditor=auditor,
+        health_checks=_Health(process.background, process.nodes, recorder),
         software_version=SOFTWARE_VERSION,
         base_url=settings.server.base_url,
         cors_origins=settings.server.origins,

@@ -269,6 +269,21 @@ class BackupSettings(_Group):
     programs: Path | None = None
 
 
+class AuditSettings(_Group):
+    """The audit log, which is kept where there is access control. `enabled`: whether it is.
+
+    `reads`: events of what changes nothing are written `before` the answer leaves, or in a `batch` twice a second.
+    `required`: a request whose event can't be kept fails. `retention_days`: how long events are kept (0: for ever).
+    `key`: with it, nobody who has the database alone can make the chain of hashes anew.
+    """
+
+    enabled: bool = True
+    reads: Literal["before", "batch"] = "before"
+    required: bool = True
+    retention_days: int = Field(0, ge=0)
+    key: SecretStr | None = None
+
+
 class ObservabilitySettings(_Group):
     """What is logged, and how."""
 
@@ -298,6 +313,7 @@ class Settings(BaseSettings):
     terminology: TerminologySettings = TerminologySettings()
     jobs: JobSettings = JobSettings()
     backup: BackupSettings = BackupSettings()
+    audit: AuditSettings = AuditSettings()
     observability: ObservabilitySettings = ObservabilitySettings()
 
     @property

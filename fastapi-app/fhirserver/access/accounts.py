@@ -140,6 +140,11 @@ class Accounts:
         await self._store.add_sign_in(sign_in)
         return await self._tokens(user, sign_in, f"{handle}.{secret}")
 
+    async def is_known(self, username: str) -> bool:
+        """Whether there is an account of this name. That is not told to who asks."""
+        name = username.strip().lower()
+        return _USERNAME.fullmatch(name) is not None and await self._store.user_named(name) is not None
+
     async def refresh(self, refresh_token: str) -> Tokens:
         """Tokens for the next while. A refresh token is good once: if it comes again, the whole sign-in ends."""
         handle, _, secret = refresh_token.partition(".")

@@ -45,13 +45,15 @@ class Scope:
 
     def allows(self, permission: Permission, resource_type: str) -> bool:
         """Whether the scope is about this permission on this type, for some resources at least."""
-        if permission not in self.permissions:
+        if permission not in self.permissions or (resource_type in APPEND_ONLY and permission in ("update", "delete")):
             return False
         return self.resource_type == resource_type or (self.resource_type == "*" and resource_type not in NAMED_ONLY)
 
 
 NAMED_ONLY = frozenset({"AuditEvent"})
 """Types that `*` does not stand for: who may see them is said by name."""
+APPEND_ONLY = frozenset({"AuditEvent"})
+"""Types of which nobody changes or deletes anything, whatever the scope."""
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from fhirserver.bundles import answers
-from fhirserver.bundles.dispatch import dispatch
+from fhirserver.bundles.dispatch import addressed, dispatch, kind_of
 from fhirserver.bundles.entries import EntryRequest, at_entry
 from fhirserver.bundles.order import in_order
 from fhirserver.fhir.bundle_json import BundleEntry, assemble
@@ -43,6 +43,7 @@ async def batch(
                 done[entry.index] = await dispatch(server.latest(), call, entry, prefer_return)
             except FhirError as error:
                 failed[entry.index] = error.status, at_entry(error, entry)
+                call.trail.done(kind_of(entry), error.status, *addressed(entry))
 
     ordered = in_order(entry for entry in entries if isinstance(entry, EntryRequest))
     for method in dict.fromkeys(entry.method for entry in ordered):

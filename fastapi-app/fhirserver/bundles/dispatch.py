@@ -26,7 +26,9 @@ from fhirserver.search.query.parameters import query_parameters
 async def dispatch(server: Server, call: Call, entry: EntryRequest, prefer_return: str) -> BundleEntry:
     """Carry out the entry, and say what became of it. Raises what the interaction raises."""
     if entry.operation is not None:
-        return await _operation(server, call, entry, entry.operation)
+        answer = await _operation(server, call, entry, entry.operation)
+        call.trail.done("operation", 200, *addressed(entry))
+        return answer
     if entry.method in ("GET", "HEAD"):
         return await _get(server, call, entry)
     if entry.method == "POST":
@@ -51,6 +53,30 @@ async def dispatch(server: Server, call: Call, entry: EntryRequest, prefer_retur
     if entry.query is not None:
         return answers.of_delete(await conditional_delete(server, call, entry.resource_type, entry.query))
     return answers.of_delete(await delete(server, call, entry.resource_type, entry.path[1], entry.if_match))
+
+
+def kind_of(entry: EntryRequest) -> str:
+    """What the entry asks for, as the audit log calls it."""
+    if entry.operation is not None:
+        return "operation"
+    if entry.method in ("POST", "PUT", "DELETE"):
+        return {"POST": "create", "PUT": "update", "DELETE": "delete"}[entry.method]
+    match entry.path:
+        case (_, _, "_history", _):
+            return "vread"
+        case (*_, "_history"):
+            return ("history-system", "history-type", "history-instance")[len(entry.path) - 1]
+        case (_, _):
+            return "read"
+    return "search-type" if entry.path else "search-system"
+
+
+def addressed(entry: EntryRequest) -> tuple[str | None, str | None, str | None]:
+    """Type and id at the address of the entry, and the address itself if it asks by parameters."""
+    path = [part for part in entry.path if not part.startswith(("_", "$"))]
+    asks = entry.query is not None or entry.operation is not None or kind_of(entry).startswith(("search", "history"))
+    address = "/".join(entry.path) + (f"?{entry.query}" if entry.query else "")
+    return path[0] if path else None, path[1] if len(path) > 1 else None, address if asks else None
 
 
 async def _operation(server: Server, call: Call, entry: EntryRequest, code: str) -> BundleEntry:

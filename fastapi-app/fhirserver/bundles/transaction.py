@@ -60,6 +60,7 @@ async def transaction(
     requests = await _checked(server, call, entries)
 
     async def attempt() -> bytes:
+        call.trail.anew()
         async with server.store.transaction() as session:
             if receipt is not None and not await session.receipt(receipt):
                 raise AlreadyLoaded
@@ -190,6 +191,7 @@ def _plan_entry(
         return answers.of_delete(None)
     previous = current.get(address)
     if entry.method == "POST" and previous is not None:
+        call.trail.read("create", previous)
         return answers.of_write(call, Written(previous, created=False, changed=False), prefer_return)
     if entry.index in plan.follows:
         created = changes[address].version

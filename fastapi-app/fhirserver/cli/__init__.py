@@ -15,7 +15,7 @@ import uvicorn
 import fhirserver
 from fhirserver.access.errors import AccessError
 from fhirserver.access.keys import KeyUnreadable
-from fhirserver.cli import backup, clients, cluster, packages, reindex, terminology, users
+from fhirserver.cli import audit, backup, clients, cluster, packages, reindex, terminology, users
 from fhirserver.cli.database import DataDir, data_dir, database, fail
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.interactions.context import Mode
@@ -34,6 +34,7 @@ from fhirserver.storage.errors import DRIVER_ERRORS
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A FHIR R4 server on PostgreSQL and Citus.")
 db = typer.Typer(no_args_is_help=True, help="The database: its schema, and the embedded PostgreSQL.")
 app.add_typer(db, name="db")
+app.add_typer(audit.app, name="audit")
 app.add_typer(backup.app, name="backup")
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(packages.app, name="packages")

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from fhirserver.access.caller import OPERATOR, Caller
 from fhirserver.access.consents import Denials
 from fhirserver.access.policy import Policy
+from fhirserver.audit.trail import NO_TRAIL, Trail
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.profiles.structures import Structures
 from fhirserver.fhir.validation.validator import Validator
@@ -89,7 +90,7 @@ class Call:
     """The request at hand: the base of the URLs in the answer (without a slash at its end), its id, and who asks.
 
     `policy` is what `caller` may touch; the interactions ask it through `interactions/permission.py`. `validation` is
-    what it asks for; None: as the server has it.
+    what it asks for; None: as the server has it. `trail` is told what the interactions touch, for the audit log.
     """
 
     base_url: str
@@ -97,3 +98,4 @@ class Call:
     policy: Policy
     caller: Caller = OPERATOR
     validation: Mode | None = None
+    trail: Trail = NO_TRAIL

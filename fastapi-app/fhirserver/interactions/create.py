@@ -38,7 +38,10 @@ async def create(
                 return Written(match, created=False, changed=False)
             return await insert(inside, call, resource_type, resource)
 
-    return await retried(attempt)
+    written = await retried(attempt)
+    if not written.changed:
+        call.trail.read("create", written.stored)
+    return written
 
 
 async def insert(server: Server, call: Call, resource_type: str, resource: dict[str, Any]) -> Written:

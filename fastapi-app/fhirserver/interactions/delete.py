@@ -27,6 +27,7 @@ async def delete(
         await require_deletable(server, call, current, resource_type, id)
         require_match(if_match, current)
         if current is None or current.deleted:
+            call.trail.done("delete", 204, resource_type, id)
             return current
         change = deletion(server, call, current)
         try:

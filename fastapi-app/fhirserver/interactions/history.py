@@ -43,7 +43,10 @@ async def history(
         page = await _of_resource(server, call, request, resource_type, id)
     else:
         page = await _of_many(server, call, _narrowed(server, call, request))
-    address = "/".join(part for part in (call.base_url, resource_type, id, "_history") if part)
+    path = "/".join(part for part in (resource_type, id, "_history") if part)
+    address = f"{call.base_url}/{path}"
+    kind = "history-instance" if id else "history-type" if resource_type else "history-system"
+    call.trail.listed(kind, path, params, page.versions if request.count else (), id)
     applied = [(name, value) for name, value in params if name not in _IGNORED]
     links = [("self", _url(address, applied))]
     if page.next is not None:

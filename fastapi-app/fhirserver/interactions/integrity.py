@@ -32,13 +32,13 @@ async def write(
     is to be deleted is referred to. `place_of` gives the entry of a Bundle that a version comes from.
     """
     if not server.validation.integrity:
-        await server.store.write(changes)
+        await server.store.write(changes, call.trail.changing(changes))
         return
     references = list(_references(server, call, changes))
     deleted = [_address(change) for change in changes if change.version.deleted]
     async with server.store.transaction() as session:
         await session.lock([_lock(address) for address in deleted], [_lock(target) for _, target, _ in references])
-        await session.write(changes)
+        await session.write(changes, call.trail.changing(changes))
         targets = dict.fromkeys(target for _, target, _ in references)
         found = await session.read_many(list(targets), lambda _: None) if targets else {}
         there = {address for address, stored in found.items() if not stored.deleted}

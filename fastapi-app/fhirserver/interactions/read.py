@@ -16,4 +16,5 @@ async def read(server: Server, call: Call, resource_type: str, id: str) -> Store
         raise NotFound(f"{resource_type}/{id} is not known")
     if stored.deleted:
         raise Gone(f"{resource_type}/{id} was deleted (version {stored.version_id})")
+    call.trail.read("read", stored)
     return stored

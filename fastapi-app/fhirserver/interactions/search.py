@@ -41,6 +41,7 @@ async def search(
         require(call, "search", resource_type)
     else:
         require_any(server, call, "search")
+    kind = "search-compartment" if compartment is not None else "search-type" if resource_type else "search-system"
     if compartment is not None:
         require_compartment(server, *compartment)
     request = parse_query(
@@ -64,12 +65,14 @@ async def search(
         outcome += await explanation(server, request)
     if request.count == 0 or request.summary == "count":
         counted = await server.store.count(request, estimate=request.total == "estimate")
+        call.trail.listed(kind, request.path, params, ())
         return _bundle(server, call, request, (), (), outcome, counted, None, None)
     page = await server.store.search(request)
     total = await _total(server, request, len(page.matches), page.next is not None)
     if request.summary == "text" and (request.includes or request.revincludes):
         raise InvalidRequest("_include and _revinclude do not go with _summary=text", expression="_summary")
     others = await included(server, call, request, page.matches)
+    call.trail.listed(kind, request.path, params, [*page.matches, *others])
     return _bundle(
         server,
         call,

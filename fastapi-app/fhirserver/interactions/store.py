@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from fhirserver.audit.facts import NewEvent
 from fhirserver.search.extract import IndexEntry
 from fhirserver.search.query.tree import Node
 from fhirserver.search.request import SearchRequest
@@ -134,8 +135,11 @@ class Session(Protocol):
         """These older versions (type, id, number, bucket), as far as they are there."""
         ...
 
-    async def write(self, changes: Sequence[NewVersion]) -> None:
-        """Write these versions, all or none. `WriteConflict` if one of them is not based on the current version."""
+    async def write(self, changes: Sequence[NewVersion], events: Sequence[NewEvent] = ()) -> None:
+        """Write these versions, and the events of that for the audit log, all or none.
+
+        `WriteConflict` if one of them is not based on the current version.
+        """
         ...
 
     async def search(self, request: SearchRequest) -> SearchPage:

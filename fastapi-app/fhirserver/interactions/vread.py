@@ -29,4 +29,5 @@ async def vread(server: Server, call: Call, resource_type: str, id: str, version
         raise NotFound(f"{resource_type}/{id} has no version {version_id}")
     if stored.deleted:
         raise Gone(f"version {version_id} of {resource_type}/{id} is its deletion")
+    call.trail.read("vread", stored)
     return stored

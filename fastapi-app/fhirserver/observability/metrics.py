@@ -29,6 +29,9 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _requests = Counter("fhir_requests", "Requests answered", ["interaction", "status"])
 _request_seconds = Histogram("fhir_request_seconds", "Time to answer", ["interaction"], buckets=_BUCKETS)
 _statements = Histogram("fhir_statement_seconds", "Time of SQL statements", ["statement"], buckets=_BUCKETS)
+_audit_events = Counter("fhir_audit_events", "Events kept in the audit log")
+_audit_failures = Counter("fhir_audit_failures", "Events that could not be written, each time that it was tried")
+_audit_lag = Histogram("fhir_audit_lag_seconds", "From the first event of a batch to its commit", buckets=_BUCKETS)
 _pool_in_use = Gauge("fhir_pool_connections_in_use", "Database connections lent out", multiprocess_mode="livesum")
 _pool_size = Gauge("fhir_pool_connections_max", "Database connections there may be", multiprocess_mode="livesum")
 
@@ -103,3 +106,18 @@ def render() -> tuple[bytes, str]:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def observe_audit_events(count: int) -> None:
+    """So many events were kept."""
+    _audit_events.inc(count)
+
+
+def observe_audit_batch(seconds: float) -> None:
+    """A batch of events was written so long after the first of them."""
+    _audit_lag.observe(seconds)
+
+
+def observe_audit_failure(count: int) -> None:
+    """So many events could not be written."""
+    _audit_failures.inc(count)

@@ -32,6 +32,8 @@ from fhirserver.search.words import WordCollector
 __all__ = ["Extractor", "IndexEntry"]
 
 _ANY_REFERENCE = ParameterKeys("Resource", "any reference").reference
+_HOLDING_NOTHING = frozenset({"AuditEvent"})
+"""Types that tell of what was: what they refer to may be deleted."""
 _FAR_AWAY = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _LONG_AGO = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 
@@ -81,7 +83,7 @@ class Extractor:
         entry = EntryBuilder(base_url, resource)
         rules = self._index(resource, resource_type, "", entry)
         self._index_contained(resource.get("contained", ()), entry)
-        if self._with_referrers:
+        if self._with_referrers and resource_type not in _HOLDING_NOTHING:
             for target, _ in self.local_references(resource, base_url):
                 entry.keys.add(_ANY_REFERENCE ^ self_key(*target))
         finished = self._finish(entry, rules, resource, resource_type)

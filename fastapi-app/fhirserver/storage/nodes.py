@@ -72,6 +72,10 @@ class Nodes:
         if away and (buckets is None or not away.isdisjoint(buckets)):
             raise NothingDone("a part of the database can't be reached")
 
+    def reaches(self, bucket: int) -> bool:
+        """Whether a bucket is on a node that answers, as far as that is known."""
+        return bucket not in self._known.buckets
+
     def turn(self, bucket: int | None) -> AbstractAsyncContextManager[None]:
         """Waits until the node that a bucket is on (None: nobody knows) has connections left, and takes one of them
         for the block. Raises `Unavailable` if it has none for too long."""

@@ -47,6 +47,9 @@ resource = Table(
     Column("words", TSVECTOR),
     Column("sort_date", DateTime(timezone=True)),
     Column("index_version", Integer, nullable=False, server_default=text("0")),
+    Column("audit_stream", Integer),
+    Column("audit_sequence", BigInteger),
+    Column("audit_hash", LargeBinary),
     PrimaryKeyConstraint("bucket", "resource_type", "id"),
     CheckConstraint("(content IS NULL) = (deleted OR forward_to IS NOT NULL)", name="resource_content"),
     Index("resource_keys", "keys", postgresql_using="gin"),
@@ -70,6 +73,7 @@ resource = Table(
     ),
     Index("resource_by_sort_date_up", "resource_type", "sort_date", "id", postgresql_where=_LIVE),
     Index("resource_by_self_key", "self_key", postgresql_where=_LIVE),
+    Index("resource_by_audit", "audit_stream", "audit_sequence", postgresql_where=text("audit_stream IS NOT NULL")),
 )
 
 resource_history = Table(
@@ -263,6 +267,20 @@ single_use = Table(
     PrimaryKeyConstraint("bucket", "id"),
 )
 
+audit_stream = Table(
+    "audit_stream",
+    metadata,
+    Column("bucket", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("opened", DateTime(timezone=True), nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("first_hash", LargeBinary, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("bucket", "number"),
+)
+
 conformance_change = Table(
     "conformance_change",
     metadata,
@@ -321,6 +339,7 @@ DISTRIBUTED = (
     login_attempt,
     revoked_token,
     single_use,
+    audit_stream,
 )
 REFERENCE = (
     server_secret,

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
+from fhirserver.audit.facts import NewEvent
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.outcomes import RolledBack, Unavailable
 from fhirserver.interactions.store import (
@@ -28,14 +29,26 @@ from fhirserver.storage.engine import Lent, Pool
 from fhirserver.storage.errors import DRIVER_ERRORS, translated
 from fhirserver.storage.nodes import Nodes, Visit
 from fhirserver.storage.patience import patiently
-from fhirserver.storage.repositories import conformance, history, locks, outside, reading, receipts, searching, writing
+from fhirserver.storage.repositories import (
+    auditing,
+    conformance,
+    history,
+    locks,
+    outside,
+    reading,
+    receipts,
+    searching,
+    writing,
+)
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.sharing import Shared
 from fhirserver.storage.spread import Spread, SpreadLent
 from fhirserver.storage.statements import Observe, Statements
+from fhirserver.storage.streams import Streams
 
 T = TypeVar("T")
 Written = Callable[[AbstractSet[str]], None]
+Kept = Callable[[Sequence[NewEvent]], None]
 Confirm = Callable[[int, Callable[[], Awaitable[Mapping[str, int]]]], Awaitable[None]]
 
 
@@ -48,6 +61,7 @@ class PostgresSession:
         signer: CursorSigner,
         confirm: Confirm | None = None,
         nodes: Nodes | None = None,
+        streams: Streams | None = None,
         *,
         on_cluster: bool = False,
     ):
@@ -57,9 +71,12 @@ class PostgresSession:
         """What it asks for at present."""
         self._signer = signer
         self._confirm = confirm
+        self._streams = streams
         self._on_cluster = on_cluster
         self.written: set[str] = set()
         """The types of the resources that were written."""
+        self.events: list[NewEvent] = []
+        """The events that go with what was written."""
 
     def _require(self, buckets: Collection[int] | None) -> None:
         """Raises `NothingDone` if one of these buckets (None: any) can't be reached at present."""
@@ -85,13 +102,30 @@ class PostgresSession:
         self._require([bucket for *_, bucket in versions])
         return await reading.read_versions(self._statements, versions)
 
-    async def write(self, changes: Sequence[NewVersion]) -> None:
+    async def write(self, changes: Sequence[NewVersion], events: Sequence[NewEvent] = ()) -> None:
         self._require([change.version.bucket for change in changes])
         if self._confirm is not None:
-            for version in {change.entry.index_version for change in changes if change.entry is not None}:
+            versions = {change.entry.index_version for change in changes if change.entry is not None}
+            for version in versions | {event.entry.index_version for event in events}:
                 await self._confirm(version, self._changes)
-        await writing.write(self._statements, changes)
+        if not events or self._statements.driver.is_in_transaction():
+            await writing.write(self._statements, changes)
+            self.events += events
+        elif len(changes) == 1 and len(events) == 1 and auditing.is_plain_insert(changes[0]):
+            async with self._audit.extended(self._statements, events) as [row]:
+                await auditing.insert_with_event(self._statements, changes[0], row)
+            self.events += events
+        else:
+            async with self.transaction():
+                await writing.write(self._statements, changes)
+                self.events += events
         self.written.update(change.version.resource_type for change in changes)
+
+    @property
+    def _audit(self) -> Streams:
+        if self._streams is None:
+            raise RuntimeError("events need streams to be written to")
+        return self._streams
 
     async def _changes(self) -> Mapping[str, int]:
         return await conformance.changes(self._statements)
@@ -132,8 +166,17 @@ class PostgresSession:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Part of the transaction that is running: undone by itself if it fails, committed with the whole."""
-        async with self._statements.driver.transaction():
-            yield self
+        is_whole = not self._statements.driver.is_in_transaction()
+        before = len(self.events)
+        try:
+            async with AsyncExitStack() as stack, self._statements.driver.transaction():
+                yield self
+                if is_whole and self.events:
+                    rows = await stack.enter_async_context(self._audit.extended(self._statements, self.events))
+                    await auditing.insert_events(self._statements, rows)
+        except BaseException:
+            del self.events[before:]
+            raise
 
 
 class PostgresStore:
@@ -141,6 +184,7 @@ class PostgresStore:
 
     `observe` hears of every statement, `written` of the types of resources that were written, after the commit.
     `confirm` (as in `Current`) is asked before index entries of a version are written, and raises if they may not be.
+    Events of the audit log go to `streams`; `kept` hears of those that were committed.
     With a `spread`, what is one statement asks any node. Transactions are on the coordinator: their locks are only seen
     there. So is what changes the server's own tables, which all nodes have a copy of.
     For `patience` seconds a database, or a worker of a cluster, may be away before a request fails; `nodes` knows
@@ -155,9 +199,13 @@ class PostgresStore:
         confirm: Confirm | None = None,
         nodes: Nodes | None = None,
         *,
+        streams: Streams | None = None,
+        kept: Kept | None = None,
         patience: float = 0.0,
         spread: Spread | None = None,
     ):
+        self._streams = streams
+        self._kept = kept
         self._pool = pool
         self._spread = spread
         self._observe = observe
@@ -179,7 +227,10 @@ class PostgresStore:
         if self._signer is None:
             raise RuntimeError("the store is not open")
         lent = self._spread.connection() if anywhere and self._spread is not None else self._pool.connection()
-        return _Session(lent, self._observe, self._signer, self._written, self._confirm, self._nodes, self._on_cluster)
+        return _Session(
+            lent, self._observe, self._signer, self._written, self._kept, self._confirm, self._nodes, self._streams,
+            self._on_cluster,
+        )  # fmt: skip
 
     async def _on_one(
         self,
@@ -218,10 +269,12 @@ class PostgresStore:
     async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
         return await self._on_one(lambda session: session.read_versions(versions))
 
-    async def write(self, changes: Sequence[NewVersion]) -> None:
+    async def write(self, changes: Sequence[NewVersion], events: Sequence[NewEvent] = ()) -> None:
         buckets = {change.version.bucket for change in changes}
         anywhere = all(change.version.resource_type not in FOLLOWED for change in changes)
-        await self._on_one(lambda session: session.write(changes), _only(buckets), only_reads=False, anywhere=anywhere)
+        await self._on_one(
+            lambda session: session.write(changes, events), _only(buckets), only_reads=False, anywhere=anywhere
+        )
 
     async def search(self, request: SearchRequest) -> SearchPage:
         return await self._on_one(lambda session: session.search(request), _only(request.buckets))
@@ -300,7 +353,18 @@ def _only(buckets: AbstractSet[int] | None) -> int | None:
 class _Session:
     """A session on a connection that is lent out for the time of the block."""
 
-    __slots__ = ("_announce", "_confirm", "_lent", "_nodes", "_observe", "_on_cluster", "_session", "_signer")
+    __slots__ = (
+        "_announce",
+        "_confirm",
+        "_kept",
+        "_lent",
+        "_nodes",
+        "_observe",
+        "_on_cluster",
+        "_session",
+        "_signer",
+        "_streams",
+    )
 
     def __init__(
         self,
@@ -308,11 +372,15 @@ class _Session:
         observe: Observe,
         signer: CursorSigner,
         announce: Written | None,
+        kept: Kept | None,
         confirm: Confirm | None,
         nodes: Nodes | None,
+        streams: Streams | None,
         on_cluster: bool,
     ):
         self._nodes = nodes
+        self._kept = kept
+        self._streams = streams
         self._on_cluster = on_cluster
         self._confirm = confirm
         self._lent = lent
@@ -323,7 +391,7 @@ class _Session:
     async def __aenter__(self) -> PostgresSession:
         statements = Statements(await self._lent.__aenter__(), self._observe)
         self._session = PostgresSession(
-            statements, self._signer, self._confirm, self._nodes, on_cluster=self._on_cluster
+            statements, self._signer, self._confirm, self._nodes, self._streams, on_cluster=self._on_cluster
         )
         if self._nodes is not None:
             self._nodes.enter(self._session.visit)
@@ -335,3 +403,5 @@ class _Session:
         await self._lent.__aexit__(*error)
         if self._session.written and self._announce is not None:
             self._announce(self._session.written)
+        if self._session.events and self._kept is not None:
+            self._kept(self._session.events)

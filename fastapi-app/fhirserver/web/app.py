@@ -11,10 +11,12 @@ from starlette.types import Lifespan
 
 from fhirserver.access.errors import AccessError
 from fhirserver.access.service import Access
+from fhirserver.audit.auditor import Auditor
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.interactions.context import Server
 from fhirserver.web.dependencies import Web
 from fhirserver.web.errors import on_access_error, on_fhir_error, on_http_exception, on_invalid_parameters
+from fhirserver.web.middleware.audit import AuditGate
 from fhirserver.web.middleware.authentication import AuthenticationGate
 from fhirserver.web.middleware.compression import Compression
 from fhirserver.web.middleware.request_body import RequestBody
@@ -41,6 +43,7 @@ def build_app(
     server: Server | Callable[[], Server],
     *,
     access: Access | None = None,
+    auditor: Auditor | None = None,
     health_checks: HealthChecks,
     software_version: str,
     base_url: str | None = None,
@@ -53,7 +56,8 @@ def build_app(
 ) -> FastAPI:
     """The application that serves `server`, or what this gives at each request.
 
-    Without `access` everybody may do everything, as the tests of what FHIR says need it.
+    Without `access` everybody may do everything, as the tests of what FHIR says need it. `auditor` records who did
+    what.
     `base_url` is the address of the FHIR base as clients see it (`https://example.org/fhir`); without it, it follows
     from the Host of each request. `cors_origins` are the origins whose pages may ask. `body_seconds` is how long a body
     may take to arrive. `lifespan` opens and closes what `server` works with.
@@ -87,6 +91,8 @@ def build_app(
     )
     if access is not None:
         app.add_middleware(AuthenticationGate, access=access)
+    if auditor is not None:
+        app.add_middleware(AuditGate, auditor=auditor)
     app.add_middleware(Compression)
     app.add_middleware(RequestLog)
     if cors_origins:

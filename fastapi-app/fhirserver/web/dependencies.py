@@ -13,10 +13,11 @@ from fhirserver.access.oauth.addresses import Addresses
 from fhirserver.access.policy import Unrestricted
 from fhirserver.access.purposes import asking_for
 from fhirserver.access.service import Access
+from fhirserver.audit.trail import NO_TRAIL, Trail
 from fhirserver.fhir.outcomes import InvalidRequest, NotAuthenticated
 from fhirserver.interactions.context import MODES, Call, Mode, Server
 from fhirserver.observability.logging import get_logger
-from fhirserver.web.scope import IDENTIFIED, Scope, header, request_id
+from fhirserver.web.scope import IDENTIFIED, TRAIL, Scope, header, request_id
 
 BASE_PATH = "/fhir"
 AUTH_PATH = "/auth"
@@ -60,6 +61,17 @@ def identified_of(request: Request) -> Identified:
     return identified
 
 
+def trail_of(request: Request) -> Trail:
+    """What the request leaves behind for the audit log."""
+    return trail_in(request.scope)
+
+
+def trail_in(scope: Scope) -> Trail:
+    """What the request with this scope leaves behind for the audit log."""
+    trail = scope.get(TRAIL, NO_TRAIL)
+    return trail if isinstance(trail, Trail) else NO_TRAIL
+
+
 def call_of(request: Request) -> Call:
     """The request as the interactions see it, with what its caller may touch.
 
@@ -69,12 +81,13 @@ def call_of(request: Request) -> Call:
     base_url, validation = base_url_of(request), validation_of(request.scope)
     if web_of(request).access is None:
         return Call(base_url, request_id(request.scope), _EVERYTHING, validation=validation)
-    identified, id = identified_of(request), request_id(request.scope)
+    identified, id, trail = identified_of(request), request_id(request.scope), trail_of(request)
     purpose = header(request.scope, b"x-purpose-of-use")
     if purpose is None:
-        return Call(base_url, id, identified.policy, identified.caller, validation)
+        return Call(base_url, id, identified.policy, identified.caller, validation, trail)
     access, reason = access_of(request), header(request.scope, b"x-break-glass-reason")
     caller = asking_for(identified.caller, access.purposes, purpose, reason)
+    trail.identified(caller)
     if caller.reason is not None:
         _log.warning(
             "the glass is broken",
@@ -84,7 +97,7 @@ def call_of(request: Request) -> Call:
             reason=caller.reason,
             request_id=id,
         )
-    return Call(base_url, id, access.policy_of(caller), caller, validation)
+    return Call(base_url, id, access.policy_of(caller), caller, validation, trail)
 
 
 def validation_of(scope: Scope) -> Mode | None:

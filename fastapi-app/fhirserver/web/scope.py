@@ -9,6 +9,7 @@ REQUEST_ID = "fhirserver.request_id"
 INTERACTION = "fhirserver.interaction"
 IDENTIFIED = "fhirserver.identified"
 JSON_BODY = "fhirserver.json_body"
+TRAIL = "fhirserver.trail"
 _HEADERS = "fhirserver.headers"
 
 

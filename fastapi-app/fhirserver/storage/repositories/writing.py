@@ -114,9 +114,9 @@ async def write(statements: Statements, changes: Sequence[NewVersion]) -> None:
 async def _write_one(statements: Statements, change: NewVersion) -> None:
     version, previous = change.version, change.previous
     if previous is None and home_bucket(version.id) == version.bucket:
-        changed = await statements.run(INSERT, *_row(change))
+        changed = await statements.run(INSERT, *row(change))
     elif previous is not None and previous.bucket == version.bucket:
-        changed = await statements.run(REPLACE, *_row(change), previous.version_id)
+        changed = await statements.run(REPLACE, *row(change), previous.version_id)
     else:
         async with statements.driver.transaction():
             await (_move(statements, change, previous) if previous else _insert_away(statements, change))
@@ -133,12 +133,12 @@ async def _write_many(statements: Statements, changes: Sequence[NewVersion]) -> 
     for change in changes:
         version, previous = change.version, change.previous
         if previous is None:
-            fresh.append(_row(change))
+            fresh.append(row(change))
             home = home_bucket(version.id)
             if home != version.bucket:
                 fresh.append(_forward(version, home))
         elif previous.bucket == version.bucket:
-            fresh.append(_row(change))
+            fresh.append(row(change))
             outdated.append(
                 (version.bucket, version.resource_type, version.id, previous.version_id, version.last_updated)
             )
@@ -170,7 +170,7 @@ async def _insert_away(statements: Statements, change: NewVersion) -> None:
     version = change.version
     if await statements.run(INSERT, *_forward(version, home_bucket(version.id))) != 1:
         raise WriteConflict
-    if await statements.run(INSERT, *_row(change)) != 1:
+    if await statements.run(INSERT, *row(change)) != 1:
         raise WriteConflict
 
 
@@ -203,7 +203,7 @@ async def _move(statements: Statements, change: NewVersion, previous: StoredReso
         await statements.run(DROP_FORWARD, home, *address)
     if version.bucket != home:
         await statements.run(INSERT, *_forward(version, home))
-    if await statements.run(INSERT, *_row(change)) != 1:
+    if await statements.run(INSERT, *row(change)) != 1:
         raise WriteConflict
 
 
@@ -222,7 +222,7 @@ def _forward(version: StoredResource, home: int) -> tuple[Any, ...]:
     )
 
 
-def _row(change: NewVersion) -> tuple[Any, ...]:
+def row(change: NewVersion) -> tuple[Any, ...]:
     """The values of `COLUMNS`."""
     version = change.version
     return (

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhirserver.access.service import Access
 from fhirserver.fhir.outcomes import FhirError, NotAuthenticated, TooManyRequests
-from fhirserver.web.dependencies import AUTH_PATH, BASE_PATH
+from fhirserver.web.dependencies import AUTH_PATH, BASE_PATH, trail_in
 from fhirserver.web.errors import refusal
 from fhirserver.web.scope import IDENTIFIED, request_headers
 
@@ -54,6 +54,7 @@ class AuthenticationGate:
             identified = await self.access.authentication.identify(credential)
         _require(limits.by_caller.wait, identified.caller.id)
         scope[IDENTIFIED] = identified
+        trail_in(scope).identified(identified.caller)
 
 
 def credential_of(scope: Scope) -> str:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from fhirserver.access.administration import Administration
 from fhirserver.access.errors import forbidden, invalid_request
 from fhirserver.access.store import ApiKey, Role
-from fhirserver.web.dependencies import AUTH_PATH, access_of, identified_of
+from fhirserver.web.dependencies import AUTH_PATH, access_of, identified_of, trail_of
 from fhirserver.web.responses import RawResponse
 from fhirserver.web.routers.auth import Body, answer, body_of, described
 from fhirserver.web.routing import route
@@ -79,6 +79,7 @@ async def invite(request: Request) -> Response:
     """A new user; a password is made for them, and told only now, unless one is given."""
     administration = administration_of(request)
     given = await body_of(request, Invitation)
+    trail_of(request).about(given.username)
     user, generated = await administration.add_user(
         given.username, given.email, given.full_name, given.roles, given.fhir_user, given.password
     )
@@ -132,6 +133,7 @@ async def create_key(request: Request) -> Response:
     key, secret = await access_of(request).administration.add_api_key(
         identified_of(request), given.name, given.scope, timedelta(days=min(max(given.expires_in_days, 0), 10_000))
     )
+    trail_of(request).about(key.id)
     return answer(_key(key) | {"api_key": secret}, 201)
 
 

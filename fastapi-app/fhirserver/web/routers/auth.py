@@ -12,13 +12,13 @@ from starlette.routing import Route
 
 from fhirserver.access.accounts import Tokens
 from fhirserver.access.authentication import Identified
-from fhirserver.access.errors import invalid_request
+from fhirserver.access.errors import AccessError, invalid_request
 from fhirserver.access.service import Access
 from fhirserver.access.store import User
 from fhirserver.fhir.outcomes import FhirError
 from fhirserver.fhir.resource_json import serialize
 from fhirserver.search.query.parameters import query_parameters
-from fhirserver.web.dependencies import AUTH_PATH, access_of, identified_of
+from fhirserver.web.dependencies import AUTH_PATH, access_of, identified_of, trail_of
 from fhirserver.web.middleware.authentication import client_address
 from fhirserver.web.responses import RawResponse, json_response
 from fhirserver.web.routing import route
@@ -65,6 +65,7 @@ def routes() -> list[Route]:
 async def register(request: Request) -> Response:
     """A new user."""
     given = await body_of(request, Registration)
+    trail_of(request).about(given.username)
     user = await access_of(request).accounts.register(
         given.username, given.email, given.full_name, given.password, given.role
     )
@@ -78,8 +79,15 @@ async def login(request: Request) -> Response:
         raise invalid_request("grant_type is password here")
     if "username" not in form or "password" not in form:
         raise invalid_request("username and password are needed")
-    address = client_address(request.scope)
-    tokens = await access_of(request).accounts.login(form["username"], form["password"], form.get("scope"), address)
+    address, accounts = client_address(request.scope), access_of(request).accounts
+    try:
+        tokens = await accounts.login(form["username"], form["password"], form.get("scope"), address)
+    except AccessError:
+        # What is no name of an account may be a password: it is not kept.
+        if await accounts.is_known(form["username"]):
+            trail_of(request).signing_in(form["username"].strip().lower())
+        raise
+    trail_of(request).signing_in(form["username"].strip().lower())
     return _tokens(tokens)
 
 

@@ -1,0 +1,1 @@
+"""Who did what: FHIR AuditEvents of every access and every refusal (decisions on this: `decisions/`)."""

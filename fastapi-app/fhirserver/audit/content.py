@@ -1,0 +1,169 @@
+"""An event as the JSON text of an AuditEvent. Put together of texts that are made once, as one is written per request.
+
+https://hl7.org/fhir/R4/auditevent.html
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from fhirserver.audit import codes
+from fhirserver.audit.codes import Code
+from fhirserver.audit.facts import Facts, Touched, Who
+from fhirserver.audit.kinds import KINDS, Kind
+from fhirserver.fhir.resource_json import serialize
+
+_IP_ADDRESS, _URI = "2", "5"
+_LIFECYCLES = {"create": "1", "update": "3", "delete": "14"}
+_TAG = serialize([codes.RECORDED.coding()])
+
+
+def outcome_of(status: int) -> str:
+    """`AuditEvent.outcome`: 0 success, 4 what the caller can mend, 8 what the server failed at."""
+    return "0" if status < 400 else "4" if status < 500 else "8"
+
+
+def content_of(facts: Facts, who: Who, request_id: str, observer: str, id: str, recorded: datetime) -> bytes:
+    """The text of the AuditEvent. `observer` is how this server is called: the base of its URLs."""
+    moment = b"%b.%03dZ" % (recorded.strftime("%Y-%m-%dT%H:%M:%S").encode(), recorded.microsecond // 1000)
+    return b"".join(
+        (
+            b'{"resourceType":"AuditEvent","id":"',
+            id.encode(),
+            b'","meta":{"versionId":"1","lastUpdated":"',
+            moment,
+            b'","tag":',
+            _TAG,
+            b"},",
+            _kind_text(facts.kind),
+            b',"recorded":"',
+            moment,
+            b'",',
+            _outcome_text(facts.status),
+            _agents_text(facts.kind, who, observer),
+            b',"source":',
+            _source_text(observer),
+            b',"entity":[',
+            b",".join(_entities(facts, request_id)),
+            b"]}",
+        )
+    )
+
+
+def described(kind: str, status: int) -> dict[str, Any]:
+    """The elements that tell the kind of event and its outcome."""
+    known = KINDS[kind]
+    elements: dict[str, Any] = {"type": known.type.coding()}
+    if known.subtypes:
+        elements["subtype"] = [subtype.coding() for subtype in known.subtypes]
+    return elements | {"action": known.action, "outcome": outcome_of(status)}
+
+
+@lru_cache(maxsize=4096)
+def agents(kind: str, who: Who, observer: str) -> Sequence[dict[str, Any]]:
+    """`AuditEvent.agent`: the client, this server, and the user if there is one."""
+    known, is_user = KINDS[kind], who.kind == "user"
+    client = {
+        "type": known.client.concept(),
+        "who": {"identifier": {"value": _client(who)}},
+        "requestor": not is_user,
+        "network": {"address": who.address, "type": _IP_ADDRESS},
+    }
+    server = {
+        "type": known.server.concept(),
+        "who": {"identifier": {"value": observer}},
+        "requestor": False,
+        "network": {"address": observer, "type": _URI},
+    }
+    if who.kind is None:
+        return client, server
+    return (client, server, _user(known, who)) if is_user else (client | {"name": who.name} | _policy(who), server)
+
+
+def source(observer: str) -> dict[str, Any]:
+    """`AuditEvent.source`: this server."""
+    return {"observer": {"identifier": {"value": observer}}, "type": [codes.APPLICATION_SERVER.coding()]}
+
+
+def _client(who: Who) -> str:
+    if who.kind is None:
+        return "unknown"
+    return who.credential or who.id if who.kind == "user" else who.id
+
+
+def _user(kind: Kind, who: Who) -> dict[str, Any]:
+    user: dict[str, Any] = {"type": kind.user.concept()}
+    if who.roles:
+        user["role"] = [Code("urn:fhirserver:role", role).concept() for role in who.roles]
+    reference = {"reference": who.fhir_user} if who.fhir_user else {}
+    user |= {"who": reference | {"identifier": {"value": who.id}}, "name": who.name, "requestor": True}
+    return user | _policy(who) | ({"purposeOfUse": _purposes(who)} if who.purpose_of_use else {})
+
+
+def _policy(who: Who) -> dict[str, Any]:
+    return {"policy": [f"urn:fhirserver:{who.credential}"]} if who.credential else {}
+
+
+def _purposes(who: Who) -> list[dict[str, Any]]:
+    return [Code(codes.REASON, str(who.purpose_of_use)).concept()]
+
+
+@lru_cache(maxsize=4096)
+def _agents_text(kind: str, who: Who, observer: str) -> bytes:
+    """The text of `agent`, after that of `purposeOfEvent` if the request has a purpose."""
+    before = b',"purposeOfEvent":' + serialize(_purposes(who)) if who.purpose_of_use else b""
+    return before + b',"agent":' + serialize(agents(kind, who, observer))
+
+
+@lru_cache(maxsize=256)
+def _kind_text(kind: str) -> bytes:
+    return serialize({name: value for name, value in described(kind, 200).items() if name != "outcome"})[1:-1]
+
+
+@lru_cache(maxsize=256)
+def _outcome_text(status: int) -> bytes:
+    if status < 400:
+        return b'"outcome":"0"'
+    try:
+        reason = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        reason = str(status)
+    return serialize({"outcome": outcome_of(status), "outcomeDesc": reason})[1:-1]
+
+
+@lru_cache(maxsize=16)
+def _source_text(observer: str) -> bytes:
+    return serialize(source(observer))
+
+
+def _coded(*, type: Code, role: Code | None = None) -> bytes:
+    coded = {"type": type.coding()} | ({"role": role.coding()} if role is not None else {})
+    return b"," + serialize(coded)[1:-1]
+
+
+_REQUEST = _coded(type=codes.REQUEST_ID)
+_DATA = _coded(type=codes.SYSTEM_OBJECT, role=codes.DOMAIN_RESOURCE)
+_PATIENT = _coded(type=codes.PERSON, role=codes.PATIENT)
+_ABOUT = _coded(type=codes.SYSTEM_OBJECT, role=codes.SECURITY_RESOURCE)
+_QUERY = _coded(type=codes.SYSTEM_OBJECT, role=codes.QUERY)[1:]
+
+
+def _entities(facts: Facts, request_id: str) -> Iterator[bytes]:
+    yield b'{"what":{"identifier":{"value":%b}}%b}' % (serialize(request_id), _REQUEST)
+    for touched in facts.touched:
+        yield b'{"what":{"reference":"%b"}%b%b}' % (str(touched).encode(), _DATA, _lifecycle(touched))
+    for patient in facts.patients:
+        yield b'{"what":{"reference":"Patient/%b"}%b}' % (patient.encode(), _PATIENT)
+    if facts.query is not None:
+        yield b'{%b,"query":"%b"}' % (_QUERY, b64encode(facts.query.encode("utf-8", "replace")))
+    if facts.about is not None:
+        yield b'{"what":{"identifier":{"value":%b}}%b}' % (serialize(facts.about), _ABOUT)
+
+
+def _lifecycle(touched: Touched) -> bytes:
+    if touched.change is None:
+        return b""
+    return b',"lifecycle":' + serialize(Code(codes.LIFECYCLE, _LIFECYCLES[touched.change]).coding())

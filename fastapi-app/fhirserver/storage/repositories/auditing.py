@@ -1,0 +1,119 @@
+"""The audit log: events as rows of `resource` that stand in a stream, and how far each stream goes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from fhirserver.audit.chain import Head, Link
+from fhirserver.audit.codes import RECORDED
+from fhirserver.audit.facts import NewEvent
+from fhirserver.fhir.datatypes.ids import home_bucket
+from fhirserver.interactions.store import FOLLOWED, NewVersion, WriteConflict
+from fhirserver.storage.repositories.writing import COLUMNS, index_values, row
+from fhirserver.storage.statements import Statement, Statements
+
+AUDIT_COLUMNS = (*COLUMNS, "audit_stream", "audit_sequence", "audit_hash")
+_WIDTH = len(AUDIT_COLUMNS)
+
+
+def _placeholders(first: int, count: int) -> str:
+    return ", ".join(f"${number}" for number in range(first, first + count))
+
+
+INSERT_EVENT = Statement(
+    "audit_insert", f"INSERT INTO resource ({', '.join(AUDIT_COLUMNS)}) VALUES ({_placeholders(1, _WIDTH)})"
+)
+INSERT_WITH_EVENT = Statement(
+    "insert",
+    f"INSERT INTO resource ({', '.join(AUDIT_COLUMNS)})"
+    f" VALUES ({_placeholders(1, len(COLUMNS))}, NULL, NULL, NULL), ({_placeholders(len(COLUMNS) + 1, _WIDTH)})",
+)
+LOCK = Statement("audit_lock", "SELECT pg_advisory_xact_lock(hashtextextended('audit streams', 0))")
+LAST = Statement("audit_last", "SELECT coalesce(max(number), 0) FROM audit_stream")
+OPEN = Statement(
+    "audit_open",
+    "INSERT INTO audit_stream (bucket, number, opened, first_sequence, first_hash, sequence, hash, key)"
+    " VALUES ($1, $2, now(), $3, $4, $3, $4, $5)",
+)
+NOTE = Statement(
+    "audit_note",
+    "UPDATE audit_stream SET sequence = s, hash = h"
+    " FROM unnest($2::int[], $3::bigint[], $4::bytea[]) AS head(n, s, h)"
+    " WHERE bucket = $1 AND number = n AND sequence < s",
+)
+STREAMS = Statement(
+    "audit_streams",
+    "SELECT bucket, number, opened, first_sequence, first_hash, sequence, hash, key FROM audit_stream ORDER BY number",
+)
+LINKS = Statement(
+    "audit_links",
+    "SELECT audit_sequence, audit_hash, id, last_updated, content FROM resource"
+    " WHERE audit_stream = $1 AND (audit_sequence, id) > ($2, $3) ORDER BY audit_sequence, id LIMIT $4",
+)
+STRAYS = Statement(
+    "audit_strays",
+    "SELECT resource_type, id FROM resource WHERE audit_stream IS NOT NULL"
+    " AND (NOT audit_stream = ANY($1::int[]) OR resource_type <> 'AuditEvent')"
+    " UNION ALL SELECT resource_type, id FROM resource WHERE resource_type = 'AuditEvent' AND audit_stream IS NULL"
+    " AND content::text LIKE $2 LIMIT 100",
+)
+FIRST_KEPT = Statement(
+    "audit_first_kept",
+    "SELECT min(audit_sequence) FROM resource WHERE audit_stream = $1 AND last_updated >= $2",
+)
+LAST_EXPIRED = Statement(
+    "audit_last_expired",
+    "SELECT audit_sequence, audit_hash FROM resource WHERE audit_stream = $1 AND audit_sequence < $2"
+    " ORDER BY audit_sequence DESC LIMIT 1",
+)
+EXPIRE = Statement("audit_expire", "DELETE FROM resource WHERE audit_stream = $1 AND audit_sequence <= $2")
+MOVE_START = Statement(
+    "audit_move_start",
+    "UPDATE audit_stream SET first_sequence = $3, first_hash = $4,"
+    " sequence = greatest(sequence, $3), hash = CASE WHEN sequence < $3 THEN $4 ELSE hash END"
+    " WHERE bucket = $1 AND number = $2",
+)
+_TAG = f'%"{RECORDED.system}","code":"{RECORDED.code}"%'
+
+
+def event_row(event: NewEvent, stream: int, head: Head) -> tuple[Any, ...]:
+    """The values of `AUDIT_COLUMNS`."""
+    return (
+        event.bucket, "AuditEvent", event.id, 1, event.recorded, False, None, event.content,
+        *index_values(event.entry), stream, head.sequence, head.hash,
+    )  # fmt: skip
+
+
+def is_plain_insert(change: NewVersion) -> bool:
+    """Whether the change is one row that is inserted, and nothing else."""
+    version = change.version
+    is_alone = not change.elsewhere and version.resource_type not in FOLLOWED
+    return is_alone and change.previous is None and home_bucket(version.id) == version.bucket
+
+
+async def insert_with_event(statements: Statements, change: NewVersion, event: tuple[Any, ...]) -> None:
+    """Insert a new resource and the event of that by one statement. Raises `WriteConflict` if its id is taken."""
+    try:
+        await statements.run(INSERT_WITH_EVENT, *row(change), *event)
+    except asyncpg.UniqueViolationError as error:
+        raise WriteConflict from error
+
+
+async def insert_events(statements: Statements, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert events, all or none. They are of one bucket."""
+    if len(rows) == 1:
+        await statements.run(INSERT_EVENT, *rows[0])
+    else:
+        await statements.copy("audit_copy", "resource", AUDIT_COLUMNS, rows)
+
+
+async def links(statements: Statements, stream: int, after: int, id: str, count: int) -> Sequence[Link]:
+    """The next events of a stream, after the one with this number and id, in order."""
+    return [Link(*one) for one in await statements.rows(LINKS, stream, after, id, count)]
+
+
+async def strays(statements: Statements, streams: Sequence[int]) -> Sequence[str]:
+    """What says to be an event of this server and is in none of these streams, a hundred at the most."""
+    found = await statements.rows(STRAYS, list(streams), _TAG)
+    return [f"{resource_type}/{id}" for resource_type, id in found]
