@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 from fhirserver.access.caller import Caller
 from fhirserver.audit.auditor import Auditor
+from fhirserver.audit.codes import RECORDED
 from fhirserver.audit.facts import Change, Facts, NewEvent, Touched, Version, VersionChange, Who
 from fhirserver.audit.patients import patients_of
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.definitions import Definitions
+from fhirserver.fhir.outcomes import Forbidden
 
 Params = Sequence[tuple[str, str]]
 
@@ -49,7 +51,7 @@ class Trail:
         """The request begins again: what was noted so far was for nothing."""
 
     def changing(self, changes: Sequence[VersionChange]) -> Sequence[NewEvent]:
-        """The events of these changes, to be written with them."""
+        """The events of these changes, to be written with them. `Forbidden` for what pretends to be such an event."""
         return ()
 
 
@@ -108,6 +110,8 @@ class RequestTrail(Trail):
         self._has_changed = False
 
     def changing(self, changes: Sequence[VersionChange]) -> Sequence[NewEvent]:
+        if any(_pretends(change.version) for change in changes):
+            raise Forbidden(f"the tag {RECORDED.system}|{RECORDED.code} is for what this server records")
         self._has_changed = True
         if len(changes) == 1:
             [change] = changes
@@ -162,6 +166,11 @@ def _asked(definitions: Definitions, address: str, params: Params) -> Iterator[s
                 resource_type = "Patient"
             if resource_type == "Patient" and (code in placing or code in ("patient", "_id")) and is_id(id):
                 yield id
+
+
+def _pretends(version: Version) -> bool:
+    """Whether a client's AuditEvent looks as if this server had recorded it."""
+    return version.resource_type == "AuditEvent" and f'"{RECORDED.system}"'.encode() in (version.content or b"")
 
 
 def _change(change: VersionChange) -> Change:

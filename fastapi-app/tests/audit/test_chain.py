@@ -46,7 +46,7 @@ TAMPERED = [
     ([], []),  # nothing
     ([f"UPDATE resource SET content = replace(content::text, '\"4\"', '\"0\"')::json WHERE {AT} = 3"], ["event 3: AuditEvent/… was changed"]),
     ([f"UPDATE resource SET content = content::text::jsonb::text::json WHERE {AT} = 3"], ["event 3: AuditEvent/… was changed"]),  # written otherwise
-    ([f"UPDATE resource SET last_updated = last_updated + interval '1 s' WHERE {AT} = 3"], ["event 3: AuditEvent/… was changed"]),
+    ([f"UPDATE resource SET last_updated = '2020-01-01T00:00:00Z' WHERE {AT} = 3"], ["event 3: AuditEvent/… was changed"]),
     ([f"UPDATE resource SET id = id || 'x' WHERE {AT} = 3"], ["event 3: AuditEvent/… was changed"]),
     ([f"UPDATE resource SET audit_hash = sha256('') WHERE {AT} = 3"], ["event 3: AuditEvent/… was changed", "event 4: AuditEvent/… was changed"]),
     ([f"DELETE FROM resource WHERE {AT} = 1"], ["event 2: events 1 to 1 before it are missing"]),
