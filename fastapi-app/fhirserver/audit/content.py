@@ -108,7 +108,8 @@ def _policy(who: Who) -> dict[str, Any]:
 
 
 def _purposes(who: Who) -> list[dict[str, Any]]:
-    return [Code(codes.REASON, str(who.purpose_of_use)).concept()]
+    reason = {"text": who.reason} if who.reason else {}
+    return [Code(codes.REASON, str(who.purpose_of_use)).concept() | reason]
 
 
 @lru_cache(maxsize=4096)

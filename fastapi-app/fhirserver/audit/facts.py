@@ -64,6 +64,7 @@ class Who:
     roles: tuple[str, ...] = ()
     fhir_user: str | None = None
     purpose_of_use: str | None = None
+    reason: str | None = None
 
     @classmethod
     def at(cls, address: str, caller: Caller | None) -> "Who":
@@ -72,7 +73,7 @@ class Who:
             return cls(address)
         return cls(
             address, caller.kind, caller.id, caller.name, caller.credential, caller.roles, caller.fhir_user,
-            caller.purpose_of_use,
+            caller.purpose_of_use, caller.reason,
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from math import floor
 from fhirserver.audit import codes
 from fhirserver.audit.codes import Code
 from fhirserver.audit.content import agents, described, outcome_of, source
-from fhirserver.audit.facts import Facts, Touched, Who
+from fhirserver.audit.facts import Facts, Who
 from fhirserver.fhir.datatypes.dates import date_interval
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.resource_json import parse
@@ -24,6 +24,7 @@ from fhirserver.search.parameter_types import indexed
 
 _TYPE = "AuditEvent"
 _ENTITY, _PATIENT, _DATE = (ParameterKeys(_TYPE, code) for code in ("entity", "patient", "date"))
+_WHEN = _DATE.range()
 _MOST = 4096
 
 
@@ -37,32 +38,34 @@ class EventIndex:
         self._observer = observer
         # What somebody posted may look at several parts of an event at once.
         self._is_quick = all(parameter.source is None for parameter in indexed(definitions, _TYPE).values())
-        self._kind_keys = lru_cache(maxsize=_MOST)(self._of_kind)
-        self._agents = lru_cache(maxsize=_MOST)(self._of_agents)
+        self._shared = lru_cache(maxsize=_MOST)(self._of_all)
 
     def entry(self, facts: Facts, who: Who, request_id: str, id: str, recorded: datetime, content: bytes) -> IndexEntry:
         """The entry of the event with these facts, which became `content`."""
         if not self._is_quick:
             return self.extracted(content)
-        by = self._agents(facts.kind, who)
-        keys = set(by.keys)
-        parts = (bool(facts.touched), bool(facts.patients), facts.query is not None, facts.about is not None)
-        keys.update(self._kind_keys(facts.kind, outcome_of(facts.status), *parts))
-        keys.update(
-            _ENTITY.token(system, value) for value in (request_id, facts.about) if value for system in (None, "")
-        )
-        entry = IndexEntry(strings=by.strings, self_key=self_key(_TYPE, id), index_version=self.index_version)
-        references = dict.fromkeys(zip(by.ref_key, by.ref_target, strict=True))
-        for parameter, touched in _references(facts):
-            target = self_key(touched.resource_type, touched.id)
-            keys.update((parameter.present, parameter.reference ^ target))
-            references[parameter.reference, target] = None
-        for reference, target in references:
-            entry.ref_key.append(reference)
-            entry.ref_target.append(target)
-        self._date(recorded, keys, entry)
-        entry.keys = sorted(keys)
-        return entry
+        moment = f"{recorded:%Y-%m-%dT%H:%M:%S}.{recorded.microsecond // 1000:03d}Z"
+        shared = self._shared(
+            facts.kind, outcome_of(facts.status), bool(facts.touched), bool(facts.patients), facts.query is not None,
+            facts.about is not None, who, moment[:16],
+        )  # fmt: skip
+        keys = set(shared.keys)
+        keys.update((_ENTITY.token(None, request_id), _ENTITY.token("", request_id)))
+        if facts.about:
+            keys.update((_ENTITY.token(None, facts.about), _ENTITY.token("", facts.about)))
+        references = dict.fromkeys(zip(shared.ref_key, shared.ref_target, strict=True))
+        for resource_type, one in _named(facts):
+            target = self_key(resource_type, one)
+            keys.add(_ENTITY.reference ^ target)
+            references[_ENTITY.reference, target] = None
+            if resource_type == "Patient":
+                keys.update((_PATIENT.present, _PATIENT.reference ^ target))
+                references[_PATIENT.reference, target] = None
+        low, high = date_interval(moment, self._zone)
+        return IndexEntry(
+            list(keys), [_WHEN], [low], [high], [key for key, _ in references], [target for _, target in references],
+            self_key(_TYPE, id), shared.strings, sort_date=recorded, index_version=self.index_version,
+        )  # fmt: skip
 
     def extracted(self, content: bytes) -> IndexEntry:
         """The entry of the event with this text."""
@@ -70,11 +73,17 @@ class EventIndex:
         entry.narrative, entry.words = (), ()
         return entry
 
-    def _date(self, recorded: datetime, keys: set[int], entry: IndexEntry) -> None:
-        low, high = date_interval(f"{recorded:%Y-%m-%dT%H:%M:%S}.{recorded.microsecond // 1000:03d}Z", self._zone)
-        entry.range_key, entry.range_low, entry.range_high = [_DATE.range()], [low], [high]
-        entry.sort_date = recorded
-        keys.update(_date_keys(datetime.fromtimestamp(floor(low), self._zone).date().isoformat()))
+    def _of_all(
+        self, kind: str, outcome: str, has_data: bool, has_patient: bool, asks: bool, about: bool, who: Who, minute: str
+    ) -> IndexEntry:
+        """What the events of this kind, of this caller, in this minute (`2026-01-31T09:30`) have in common."""
+        entry = self._of_agents(kind, who)
+        keys = {*entry.keys, *self._of_kind(kind, outcome, has_data, has_patient, asks, about)}
+        start = date_interval(f"{minute}:00Z", self._zone)[0]
+        day = datetime.fromtimestamp(floor(start), self._zone).date().isoformat()
+        keys.update((_DATE.present, _DATE.date(day[:4]), _DATE.date(day[:7]), _DATE.date(day)))
+        entry.keys = list(keys)
+        return entry
 
     def _of_kind(
         self, kind: str, outcome: str, has_data: bool, has_patient: bool, asks: bool, about: bool
@@ -104,16 +113,9 @@ class EventIndex:
         return self._extractor.extract(listed, _TYPE, self._observer)
 
 
-def _references(facts: Facts) -> Iterator[tuple[ParameterKeys, Touched]]:
-    """What the events refers to, in the order in which the parameters are indexed."""
-    named = [*facts.touched, *(Touched("Patient", id) for id in facts.patients)]
-    for touched in named:
-        yield _ENTITY, touched
-    for touched in named:
-        if touched.resource_type == "Patient":
-            yield _PATIENT, touched
-
-
-@lru_cache(maxsize=16)
-def _date_keys(day: str) -> tuple[int, ...]:
-    return _DATE.present, _DATE.date(day[:4]), _DATE.date(day[:7]), _DATE.date(day)
+def _named(facts: Facts) -> Iterator[tuple[str, str]]:
+    """(type, id) of what the event refers to."""
+    for touched in facts.touched:
+        yield touched.resource_type, touched.id
+    for patient in facts.patients:
+        yield "Patient", patient

@@ -63,16 +63,14 @@ class RequestTrail(Trail):
 
     def __init__(self, auditor: Auditor, address: str, request_id: str):
         self._auditor = auditor
-        self._address = address
         self._request_id = request_id
         self._noted: list[Facts] = []
         self._about: str | None = None
-        self._username: str | None = None
         self._has_changed = False
-        self._caller: Caller | None = None
+        self._who = Who(address)
 
     def identified(self, caller: Caller) -> None:
-        self._caller = caller
+        self._who = Who.at(self._who.address, caller)
 
     def read(self, kind: str, version: Version) -> None:
         touched = Touched(version.resource_type, version.id, version.version_id)
@@ -103,7 +101,8 @@ class RequestTrail(Trail):
         self._about = name
 
     def signing_in(self, username: str) -> None:
-        self._username = username
+        if self._who.kind is None:
+            self._who = Who(self._who.address, "user", username, username)
 
     def anew(self) -> None:
         self._noted.clear()
@@ -124,7 +123,7 @@ class RequestTrail(Trail):
                 for part in parts
             ]
         bucket = changes[0].version.bucket
-        return [self._auditor.event(one, self._who(), self._request_id, bucket) for one in facts]
+        return [self._auditor.event(one, self._who, self._request_id, bucket) for one in facts]
 
     async def finish(
         self, kind: str, status: int, resource_type: str | None, id: str | None, query: str | None
@@ -137,13 +136,7 @@ class RequestTrail(Trail):
             # What was read for an answer that does not leave was not given to anybody.
             self._noted.clear()
             self.done(kind, status, resource_type, id, query)
-        who = self._who()
-        await self._auditor.record([(facts, who, self._request_id) for facts in self._noted])
-
-    def _who(self) -> Who:
-        if self._caller is None and self._username is not None:
-            return Who(self._address, "user", self._username, self._username)
-        return Who.at(self._address, self._caller)
+        await self._auditor.record([(facts, self._who, self._request_id) for facts in self._noted])
 
     def _patients(self, changes: Sequence[VersionChange]) -> Sequence[str]:
         versions = (one for change in changes for one in (change.version, change.previous) if one is not None)

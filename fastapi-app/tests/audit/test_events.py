@@ -145,6 +145,18 @@ async def test_event_of(row: Any, audited: Audited, world: World, strict: "Stric
     await strict(event)
 
 
+async def test_who_breaks_the_glass_is_told_with_the_reason(audited: Audited, world: World, strict: "Strict") -> None:
+    breaking = {"X-Purpose-Of-Use": "BTG", "X-Break-Glass-Reason": "unconscious in the emergency room"}
+    async with audited.client(**await audited.bearer(await audited.user("practitioner"))) as client:
+        answer, id = await send(client, "GET", f"/fhir/Patient/{world.names['p']}", headers=breaking)
+    assert answer.status_code == 200, answer.text
+    [event] = await audited.events(id)
+    [purpose] = event["purposeOfEvent"]
+    assert purpose == event["agent"][2]["purposeOfUse"][0]
+    assert (purpose["coding"][0]["code"], purpose["text"]) == ("BTG", "unconscious in the emergency room")
+    await strict(event)
+
+
 class Strict:
     """Checks an event against R4 and BALP, and its index entry against the extractor's."""
 
