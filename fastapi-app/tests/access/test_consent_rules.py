@@ -77,6 +77,8 @@ def label(code: str) -> list[dict[str, str]]:
         (deny(actor=actor({"reference": "Practitioner/dr"})), "Observation", ANY),
         (deny(actor=actor({"reference": f"{BASE}/Practitioner/dr"})), "Observation", ANY),
         (deny(actor=actor({"reference": "http://elsewhere/fhir/Practitioner/dr"})), "Observation", "nothing"),
+        (deny(actor=actor({"reference": "Organization/clinic"})), "Observation", ANY),  # who belongs to it is not known
+        ({**OUT, "provision": {"type": "permit", "actor": actor({"reference": "CareTeam/1"})}}, "Observation", ANY),
         (deny(actor=actor({"display": "the doctor"})), "Observation", ANY),  # who knows whom that means
         ({**OUT, "provision": {"type": "permit", "actor": actor({"display": "the doctor"})}}, "Observation", ANY),
         ({**OUT, "provision": {"actor": actor({"reference": "Practitioner/dr"})}}, "Observation", "nothing"),

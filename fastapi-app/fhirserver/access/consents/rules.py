@@ -26,6 +26,7 @@ _NOT_ABOUT_DATA = frozenset({"adr", "treatment"})
 _RESEARCH = frozenset({"HRESCH"})
 _OPT_OUT = frozenset({"OPTOUT", "OPTOUTE"})
 _CRITERIA = ("actor", "action", "securityLabel", "purpose", "class", "code", "dataPeriod", "data")
+_PEOPLE = frozenset({"Patient", "Practitioner", "RelatedPerson", "Person"})
 _LONGEST = 64 * 1024
 FOREVER = float("-inf"), float("inf")
 
@@ -154,7 +155,7 @@ def _rule(provision: Mapping[str, Any], outer_denies: bool, base_url: str, zone:
         denies,
         tuple(_rule(inner, denies, base_url, zone) for inner in _items(provision, "provision")),
         period(provision.get("period")),
-        understood(_items(provision, "actor"), lambda actor: _target(actor.get("reference"), base_url)),
+        understood(_items(provision, "actor"), lambda actor: _person(actor.get("reference"), base_url)),
         understood(_each_code(_items(provision, "action")), lambda code: code[1] if code[0] == ACTIONS else None),
         understood(_codings(provision.get("purpose")), lambda code: code[1] if code[0] == PURPOSES else None),
         frozenset(_codings(provision.get("securityLabel"))),
@@ -201,6 +202,12 @@ def _target(reference: Any, base_url: str) -> str | None:
     if found is None or found.kind not in ("local", "absolute"):
         return None
     return f"{found.resource_type}/{found.id}" if found.kind == "local" else found.url
+
+
+def _person(reference: Any, base_url: str) -> str | None:
+    """The target if it is a person: who belongs to an organization, a team or a group is not known here."""
+    target = _target(reference, base_url)
+    return target if target is not None and ("://" in target or target.partition("/")[0] in _PEOPLE) else None
 
 
 def _data(data: Mapping[str, Any], base_url: str) -> tuple[str, str, str] | None:
