@@ -20,6 +20,8 @@ Mode = Literal["before", "batch"]
 
 INTERVAL = 0.5
 """Seconds between two batches, where nobody waits for them."""
+GATHERING = 0.002
+"""Seconds for which others may join a batch that is waited for, where the one before had several events."""
 LARGEST = 500
 """Events in a batch; more that come at once stay together."""
 LONGEST = 5.0
@@ -74,6 +76,7 @@ class BatchRecorder:
         self._wake = asyncio.Event()
         self._failing_since: float | None = None
         self._ending = asyncio.Event()
+        self._comes_together = False  # whether requests end at the same time, at present
         self._task: asyncio.Task[None] | None = None
 
     def bucket(self) -> int:
@@ -143,6 +146,8 @@ class BatchRecorder:
                 await self._pause(INTERVAL)
             self._wake.clear()
             while self._batches:
+                if self._waits and self._comes_together:
+                    await self._pause(GATHERING)
                 if await self._write():
                     continue
                 if self._ending.is_set():
@@ -160,6 +165,7 @@ class BatchRecorder:
     async def _write(self) -> bool:
         """Write the first batch; False if that failed. Where nobody waits for it, it is tried again."""
         batch = self._batches.popleft()
+        self._comes_together = len(batch.events) > 1
         try:
             await self._append(batch)
         except Exception as error:
