@@ -28,6 +28,11 @@ _MOMENTS: dict[str, tuple[str, Kind]] = {
     "time": (nodes.TIME, "Time"),
 }
 _MOST_PARTS = 10_000
+# Functions that go through many items.
+_COSTLY = frozenset(
+    {"all", "count", "descendants", "distinct", "exists", "first", "last"}
+    | {"repeat", "resolve", "select", "skip", "tail", "take", "where"}
+)
 # Functions whose arguments are evaluated with the source's items as `$this`.
 _ITERATING = frozenset({"where", "select", "exists", "all", "repeat", "aggregate", "iif", "sort"})
 
@@ -197,7 +202,7 @@ def _is_costly(node: Expression) -> bool:
     """Whether an expression goes through many items."""
     match node:
         case Call(source=source, name=name):
-            return name in ("descendants", "repeat", "where", "resolve") or (source is not None and _is_costly(source))
+            return name in _COSTLY or (source is not None and _is_costly(source))
         case Member(source=source):
             return source is not None and _is_costly(source)
         case Binary(operator="|", left=left, right=right):

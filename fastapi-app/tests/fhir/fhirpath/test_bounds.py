@@ -102,3 +102,16 @@ def test_each_evaluation_has_all_its_steps(definitions: Definitions) -> None:
 
 def test_patterns_are_kept() -> None:
     assert compile_pattern("a+") is compile_pattern("a+")
+
+
+def test_what_is_the_same_for_all_items_is_evaluated_once(definitions: Definitions) -> None:
+    asked = []
+
+    def conforms_to(value: Any, url: str) -> bool:
+        asked.append(url)
+        return True
+
+    compiled = compile_expression("name.all(%resource.name.first().conformsTo('http://a'))", "Patient", definitions)
+    patient = {"resourceType": "Patient", "name": [{"family": f"A{number}"} for number in range(100)]}
+    assert compiled.evaluate(patient, Environment(conforms_to=conforms_to)) == [True]
+    assert asked == ["http://a"]
