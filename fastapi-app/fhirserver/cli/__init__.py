@@ -109,6 +109,8 @@ def serve(
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=30,
+            # Loading the definitions on a busy machine takes longer than the 5 seconds after which a worker is replaced.
+            timeout_worker_healthcheck=60,
         )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from fhirserver.storage.citus import distribute
+from fhirserver.storage.citus import align_statistics, distribute
 from fhirserver.storage.engine import UNNAMED, sqlalchemy_url, tls_arguments
 from fhirserver.storage.roles import grant
 
@@ -23,12 +23,13 @@ _LOCK = 0x66686972  # of this project's migrations, so that two starting servers
 
 def upgrade(dsn: str) -> None:
     """Migrate the database at `dsn` (`postgresql://…`) to the newest schema and distribute it where Citus is."""
-    asyncio.run(_run(dsn, _upgrade))
+    if asyncio.run(_run(dsn, _upgrade)):
+        asyncio.run(_run(dsn, align_statistics))
 
 
 def current(dsn: str) -> str | None:
     """The revision the database is at; None for an empty one."""
-    return asyncio.run(_run(dsn, lambda connection: MigrationContext.configure(connection).get_current_revision()))
+    return asyncio.run(_run(dsn, _revision))
 
 
 def missing(dsn: str) -> str | None:
@@ -65,10 +66,17 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection) -> bool:
+    """Whether there was anything to do."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     config = _config()
     config.attributes["connection"] = connection
+    before = _revision(connection)
     command.upgrade(config, "head")
     distribute(connection)
     grant(connection)
+    return _revision(connection) != before
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

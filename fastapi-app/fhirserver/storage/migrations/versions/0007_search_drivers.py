@@ -2,17 +2,19 @@
 
 from alembic import op
 
+from fhirserver.storage.citus import set_statistics
+
 revision = "0007"
 down_revision = "0006"
 
 
 def upgrade() -> None:
+    set_statistics(op.get_bind(), "resource", "keys", 1000)
     op.execute(
         "CREATE INDEX resource_by_sort_date_up ON resource (resource_type, sort_date, id) WHERE content IS NOT NULL"
     )
-    op.execute("ALTER TABLE resource ALTER COLUMN keys SET STATISTICS 1000")
 
 
 def downgrade() -> None:
-    op.execute("ALTER TABLE resource ALTER COLUMN keys SET STATISTICS 300")
+    set_statistics(op.get_bind(), "resource", "keys", 300)
     op.execute("DROP INDEX resource_by_sort_date_up")
