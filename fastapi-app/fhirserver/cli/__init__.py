@@ -109,7 +109,7 @@ def serve(
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=30,
-            # Loading the definitions on a busy machine takes longer than the 5 seconds after which a worker is replaced.
+            # On a busy machine it takes a worker more than the usual 5 seconds to load the definitions.
             timeout_worker_healthcheck=60,
         )
 

@@ -1,7 +1,7 @@
 """Profiles and extensions that were posted: from what is stored to what the server checks resources against.
 
 https://hl7.org/fhir/R4/structuredefinition.html. The codes of value sets that they demand are listed ahead, as far as
-these sets are small: the check can't wait. What is in others is asked of terminology at its end (decisions/0015).
+these sets are small: the check can't wait. What is in others is asked of terminology at its end (decisions/0018).
 """
 
 import asyncio

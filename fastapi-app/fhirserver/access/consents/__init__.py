@@ -1,6 +1,6 @@
 """Consents that deny: from what stands in them to search trees.
 
-https://hl7.org/fhir/R4/consent.html, and decisions/0016 on how its rules are read.
+https://hl7.org/fhir/R4/consent.html, and decisions/0019 on how its rules are read.
 """
 
 from fhirserver.access.consents.denials import Asking, Denials
