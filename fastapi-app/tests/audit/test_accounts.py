@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from access.conftest import FORM, JSON, PASSWORD
+from access.oauth.browsing import Browser, app
 
-from .conftest import Audited, send, told
+from .conftest import Audited, request_id, send, told
 from .test_events import Strict, strict  # noqa: F401
 
 
@@ -43,6 +45,19 @@ async def test_a_login_that_fails_names_a_user_whom_there_is_and_nothing_else(au
     status, event = await login(audited, "my-password-typed-as-a-name", "x")
     assert (status, told(event), user_of(event)) == (400, ("110122", "E", "4"), None)
     assert "my-password" not in str(event)
+
+
+@pytest.mark.parametrize(
+    ("password", "outcome", "why"),
+    [(PASSWORD, "0", "signed in, and asked what the app may do"), ("wrong", "4", "there is such a user")],
+)
+async def test_a_sign_in_for_an_app_names_the_user(audited: Audited, password: str, outcome: str, why: str) -> None:
+    name, browser = await audited.user("practitioner"), Browser(audited)
+    await browser.open((await app(audited)).address())
+    browser.client.headers["X-Request-ID"] = id = request_id()
+    await browser.sign_in(name, password)
+    event = (await audited.events(id))[0]
+    assert (*told(event), user_of(event)) == ("110122", "E", outcome, name), why
 
 
 async def test_logout_password_users_roles_and_keys(audited: Audited, strict: Strict) -> None:  # noqa: F811

@@ -3,6 +3,8 @@
 Errors are those of OAuth 2: `{"error": …, "error_description": …}`.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -80,15 +82,23 @@ async def login(request: Request) -> Response:
     if "username" not in form or "password" not in form:
         raise invalid_request("username and password are needed")
     address, accounts = client_address(request.scope), access_of(request).accounts
+    async with noting_who(request, form["username"]):
+        return _tokens(await accounts.login(form["username"], form["password"], form.get("scope"), address))
+
+
+@asynccontextmanager
+async def noting_who(request: Request, username: str) -> AsyncIterator[None]:
+    """Within it, a user signs in: the audit log is to know who, whether it works or not.
+
+    What is no name of an account may be a password: it is not kept.
+    """
     try:
-        tokens = await accounts.login(form["username"], form["password"], form.get("scope"), address)
+        yield
     except AccessError:
-        # What is no name of an account may be a password: it is not kept.
-        if await accounts.is_known(form["username"]):
-            trail_of(request).signing_in(form["username"].strip().lower())
+        if await access_of(request).accounts.is_known(username):
+            trail_of(request).signing_in(username.strip().lower())
         raise
-    trail_of(request).signing_in(form["username"].strip().lower())
-    return _tokens(tokens)
+    trail_of(request).signing_in(username.strip().lower())
 
 
 async def refresh(request: Request) -> Response:

@@ -27,7 +27,7 @@ from fhirserver.web.pages.patients import patient_shown, patients_found
 from fhirserver.web.pages.scopes import told_with
 from fhirserver.web.pages.texts import texts_for
 from fhirserver.web.responses import Header, RawResponse
-from fhirserver.web.routers.auth import form_of
+from fhirserver.web.routers.auth import form_of, noting_who
 from fhirserver.web.routing import route
 from fhirserver.web.scope import header
 
@@ -131,7 +131,8 @@ async def _sign_in(visit: _Visit, form: Mapping[str, str]) -> Response:
     username, password = form.get("username", ""), form.get("password", "")
     authorization = access_of(visit.request).oauth.authorization
     try:
-        cookie, until = await authorization.sign_in(username, password, client_address(visit.request.scope))
+        async with noting_who(visit.request, username):
+            cookie, until = await authorization.sign_in(username, password, client_address(visit.request.scope))
     except AccessError as error:
         problem = texts["too many"] if error.status == 429 else texts["wrong"]
         page = sign_in_page(texts, visit.asked, visit.form, problem, username[:100])
