@@ -7,8 +7,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 from api.building import bundle, entry, unique
+
+from fhirserver.access.policy import Unrestricted
+from fhirserver.interactions.context import Call
+from fhirserver.interactions.delete import delete
+from fhirserver.main import Process as ServerProcess
 
 from .conftest import Process, start
 from .test_protection import CONFIDENTIALITY, EVERYTHING, NO_SUCH_VERSION, TYPES, WAYS, Way, World, record
@@ -146,7 +152,18 @@ async def worlds(dsn: str) -> AsyncIterator[dict[str, World]]:
     made = {case: await _world(process, case, tag, headers) for case in CASES}
     await opened.current.refresh()
     yield made
+    await _withdraw_all(opened, dsn)
     await opened.close()
+
+
+async def _withdraw_all(opened: ServerProcess, dsn: str) -> None:
+    """Leave no Consent behind: others test what administrators see of everything."""
+    connection = await asyncpg.connect(dsn)
+    ids = await connection.fetch("SELECT id FROM resource WHERE resource_type = 'Consent' AND content IS NOT NULL")
+    await connection.close()
+    call = Call("http://test/fhir", "test", Unrestricted())
+    for row in ids:
+        await delete(opened.current.server, call, "Consent", row["id"])
 
 
 async def _world(process: Process, case: str, tag: str, headers: dict[str, dict[str, str]]) -> World:
