@@ -43,6 +43,8 @@ _STORED = (
     "SELECT content->'meta'->'tag'->0->>'code' AS name, count(*) AS n FROM resource"
     " WHERE content IS NOT NULL AND content->'meta'->'tag'->0->>'system' = $1 GROUP BY 1"
 )
+_MOVES = "SELECT count(*) FROM pg_dist_background_task WHERE status = 'done'"
+_MOVING = _MOVES.replace("done", "running")
 _REBALANCING = "SELECT count(*) FROM pg_dist_background_job WHERE state NOT IN ('finished', 'cancelled', 'failed')"
 
 
@@ -66,13 +68,15 @@ class Outcome:
     """The names of the writes that failed."""
     stored: int = 0
     moves: int = 0
+    """How many shards have moved."""
 
     def row(self) -> str:
         """A row of Markdown."""
         answered = sum(sent.succeeded for sent in self.sent) / max(len(self.sent), 1)
         longest = max((sent.seconds for sent in self.sent), default=0.0)
+        during = f"{self.during}, {self.moves} moves" if self.moves else self.during
         return (
-            f"| {self.victim} | {self.during} | {self.rounds} | {len(self.sent):,} | {answered:.2%} |"
+            f"| {self.victim} | {during} | {self.rounds} | {len(self.sent):,} | {answered:.2%} |"
             f" {percentile(self.stalls, 50):.1f} | {max(self.stalls):.1f} | {longest:.1f} |"
             f" {len(self.acknowledged):,} | 0 | 0 |"
         )
@@ -214,6 +218,7 @@ class Faults:
     async def rounds(self, victim: str, during: str, number: int) -> Outcome:
         """So many rounds, and a look at what is stored. Raises Violated."""
         outcome = Outcome(victim, during)
+        before = await self._moves() if during == "rebalancing" else 0
         moving = asyncio.create_task(self._keep_moving(outcome)) if during == "rebalancing" else None
         try:
             for round_ in range(number):
@@ -223,13 +228,15 @@ class Faults:
                 moving.cancel()
                 await asyncio.gather(moving, return_exceptions=True)
         if during == "rebalancing":
-            await self._moved()
+            outcome.moves = await self._moved() - before
         await self._nothing_in_doubt()
         await self._check(outcome)
         return outcome
 
     async def _round(self, outcome: Outcome, seed: str) -> None:
         async with _load(self._api, outcome, seed) as sent:
+            if outcome.during == "rebalancing":
+                await self._until_one_moves()
             await asyncio.sleep(self._random.uniform(*_UNTIL_STRUCK))
             begin = time.perf_counter()
             await self._strike(outcome.victim)
@@ -276,15 +283,28 @@ class Faults:
                         not takes,
                     )
                     await connection.execute("SELECT citus_rebalance_start(shard_transfer_mode := 'auto')")
-                    outcome.moves += 1
             await asyncio.sleep(0.3)
 
-    async def _moved(self) -> None:
-        """End what moves; then all shards can be moved as before."""
+    async def _moves(self) -> int:
+        """How many shards have moved so far, each with those that are placed like it."""
+        async with _connected(self._cluster.dsn) as connection:
+            return int(await connection.fetchval(_MOVES))
+
+    async def _until_one_moves(self) -> None:
+        begin = time.perf_counter()
+        async with _connected(self._cluster.dsn) as connection:
+            while not await connection.fetchval(_MOVING):
+                if time.perf_counter() - begin > _RECOVERY_LIMIT:
+                    raise Violated(f"no shard moves after {_RECOVERY_LIMIT:.0f} s")
+                await asyncio.sleep(0.1)
+
+    async def _moved(self) -> int:
+        """End what moves; how many shards have moved so far."""
         async with _connected(self._cluster.dsn) as connection:
             with suppress(asyncpg.PostgresError):  # none is under way
                 await connection.execute("SELECT citus_rebalance_stop()")
             await _until_none(connection, _REBALANCING)
+        return await self._moves()
 
     async def _nothing_in_doubt(self) -> None:
         """Wait until the cluster has settled each prepared transaction by itself."""

@@ -201,6 +201,7 @@ class OwnCluster:
             f"listen_addresses = '{node.host}'",
             f"port = {node.port}",
             "unix_socket_directories = ''",
+            f"citus.local_hostname = '{node.host}'",  # by which it moves shards
             f"citus.node_conninfo = '{_BETWEEN_NODES}'",
             "shared_buffers = '256MB'",
             f"fsync = {'on' if self._durable else 'off'}",

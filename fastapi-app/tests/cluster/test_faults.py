@@ -48,7 +48,6 @@ async def test_nothing_acknowledged_is_lost(request, citus):
     async for outcome in faults(citus, free_port(), 2, kinds, rounds, "test"):
         print(outcome.row())
         assert len(outcome.acknowledged) > rounds
-        assert outcome.during != "rebalancing" or outcome.moves
 
 
 @dataclass
