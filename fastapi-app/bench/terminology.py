@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +18,11 @@ from random import Random
 from urllib.parse import quote
 
 from bench.client import Request, hammer
-from bench.serving import process, ready
+from bench.serving import COMMAND, ready, serving
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.migrate import upgrade
 
 _PORT = 8373
-_COMMAND = (sys.executable, "-c", "from fhirserver.cli import main; main()")
 _URL = "http://example.org/bench"
 _SYLLABLES = [
     a + b for a in "bcdfghjklmnprstvz" for b in ("a", "e", "i", "o", "u", "ar", "en", "is", "or", "al")
@@ -135,16 +133,14 @@ async def _measure(made: _Generated, requests: int) -> None:
 def _run(arguments: argparse.Namespace, dsn: str) -> None:
     upgrade(dsn)
     made = _Generated(arguments.concepts)
-    environment = {"FHIR_DATABASE_URL": dsn}
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
         file.writelines(made.rows())
         file.flush()
         start = time.perf_counter()
-        command = (*_COMMAND, "terminology", "load", file.name, "--system", _URL, "--version", "1")
-        subprocess.run(command, env=os.environ | environment, check=True)
+        command = (*COMMAND, "terminology", "load", file.name, "--system", _URL, "--version", "1")
+        subprocess.run(command, env=os.environ | {"FHIR_DATABASE_URL": dsn}, check=True)
         print(f"\nLoaded in {time.perf_counter() - start:.0f} s\n", flush=True)
-    serve = (*_COMMAND, "serve", "--port", str(_PORT), "--workers", str(arguments.workers))
-    with process(*serve, environment=environment):
+    with serving(dsn, _PORT, arguments.workers):
         asyncio.run(ready(_PORT, "/health/ready"))
         asyncio.run(_measure(made, arguments.requests))
 
