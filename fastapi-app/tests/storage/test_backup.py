@@ -191,17 +191,17 @@ def flip(file):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda base: flip(base / "base.tar.gz"), r"base.tar.gz is not what it was"),
-        (lambda base: flip(base / "backup_manifest"), r"backup_manifest is not what it was"),
-        (lambda base: (base / "base.tar.gz").unlink(), r"base.tar.gz is missing"),
-        (lambda base: next((base.parent / "wal").glob("0*")).unlink(), r"wal lacks 0000"),
-        (lambda base: (base / "more").touch(), r"base/more is not of it"),
+        (lambda base, node: flip(base / "base.tar.gz"), r"base.tar.gz is not what it was"),
+        (lambda base, node: flip(base / "backup_manifest"), r"backup_manifest is not what it was"),
+        (lambda base, node: (base / "base.tar.gz").unlink(), r"base.tar.gz is missing"),
+        (lambda base, node: (base.parent / "wal" / node.last_segment).unlink(), r"wal lacks 0000"),
+        (lambda base, node: (base / "more").touch(), r"base/more is not of it"),
     ],
 )
 def test_damage_is_found(copy, damage, told):
     backup = copy.newest()
     verify(copy, backup)
-    damage(copy.path(backup) / backup.nodes[0].folder / "base")
+    damage(copy.path(backup) / backup.nodes[0].folder / "base", backup.nodes[0])
     with pytest.raises(BackupError, match=told):
         verify(copy, backup)
     with pytest.raises(BackupError, match=told):  # and nothing is brought back from it
