@@ -33,7 +33,7 @@ def serve(data: Path) -> "subprocess.Popen[bytes]":
 
 
 async def ready(client: httpx.AsyncClient) -> None:
-    for _ in range(600):
+    for _ in range(2400):
         try:
             if (await client.get("/health/ready")).status_code == 200:
                 return
