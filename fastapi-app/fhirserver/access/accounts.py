@@ -69,6 +69,14 @@ def checked_user(
     return User(new_id(), name, email, full_name.strip(), password_hash, tuple(roles), now)
 
 
+def in_person(identified: Identified) -> User:
+    """The user, with all that they may do: no app or program, and no token with less. `forbidden`."""
+    is_whole = identified.caller.credential.startswith("session:") and len(identified.caller.grants) == 1
+    if identified.user is None or not is_whole:
+        raise forbidden("this is for users of this server, signed in with their password and without a scope")
+    return identified.user
+
+
 def new_id() -> str:
     """An id for a user, a sign-in or a key."""
     return secrets.token_hex(16)

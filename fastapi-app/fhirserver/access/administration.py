@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
-from fhirserver.access.accounts import checked_user, new_id
+from fhirserver.access.accounts import checked_user, in_person, new_id
 from fhirserver.access.authentication import ADMIN, Identified, digest
-from fhirserver.access.errors import conflict, forbidden, invalid_request, invalid_scope, not_found
+from fhirserver.access.errors import conflict, invalid_request, invalid_scope, not_found
 from fhirserver.access.passwords import Passwords, generated_password
 from fhirserver.access.policy import require_sound
 from fhirserver.access.scopes import InvalidScope, parse_scopes
@@ -139,8 +139,7 @@ class Administration:
 
         It can do what both its scope and its user's roles allow.
         """
-        if identified.user is None or not identified.caller.credential.startswith("session:"):
-            raise forbidden("keys are made by users of this server, signed in with their password")
+        user = in_person(identified)
         if not 1 <= len(name) <= 100 or not name.isprintable():
             raise invalid_request("the name of a key has 1 to 100 printable characters")
         if not timedelta(0) < lifetime <= _LONGEST_KEY_LIFE:
@@ -150,17 +149,17 @@ class Administration:
             raise invalid_scope("a key needs a scope, such as system/Observation.rs")
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         now = self._clock()
-        key = ApiKey(new_id(), identified.user.id, name, digest(secret), scope, now, now + lifetime)
+        key = ApiKey(new_id(), user.id, name, digest(secret), scope, now, now + lifetime)
         await self._store.add_api_key(key)
         return key, secret
 
     async def api_keys(self, identified: Identified) -> Sequence[ApiKey]:
         """The caller's keys."""
-        return await self._store.api_keys(identified.caller.id)
+        return await self._store.api_keys(in_person(identified).id)
 
     async def revoke_api_key(self, identified: Identified, id: str) -> None:
         """End a key of the caller's; an administrator may end anybody's."""
-        if not await self._store.revoke_api_key(id, None if identified.is_admin else identified.caller.id):
+        if not await self._store.revoke_api_key(id, None if identified.is_admin else in_person(identified).id):
             raise not_found("there is no such key")
 
     def _checked(self, scope: str) -> str:

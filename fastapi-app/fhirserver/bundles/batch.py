@@ -11,6 +11,7 @@ from fhirserver.bundles import answers
 from fhirserver.bundles.dispatch import addressed, dispatch, kind_of
 from fhirserver.bundles.entries import EntryRequest, at_entry
 from fhirserver.bundles.order import in_order
+from fhirserver.bundles.room import Room
 from fhirserver.fhir.bundle_json import BundleEntry, assemble
 from fhirserver.fhir.outcomes import FhirError, Issue, operation_outcome
 from fhirserver.fhir.validation.positions import located
@@ -35,12 +36,14 @@ async def batch(
     for index, entry in enumerate(entries):
         if isinstance(entry, FhirError):
             failed[index] = entry.status, entry.issues
-    several = asyncio.Semaphore(_AT_ONCE)
+    several, room = asyncio.Semaphore(_AT_ONCE), Room()
 
     async def carry_out(entry: EntryRequest) -> None:
         async with several:
             try:
-                done[entry.index] = await dispatch(server.latest(), call, entry, prefer_return)
+                if not entry.writes:
+                    room.require()
+                done[entry.index] = room.take(await dispatch(server.latest(), call, entry, prefer_return))
             except FhirError as error:
                 failed[entry.index] = error.status, at_entry(error, entry)
                 call.trail.done(kind_of(entry), error.status, *addressed(entry))

@@ -14,6 +14,7 @@ from fhirserver.bundles.entries import EntryRequest, at_entry
 from fhirserver.bundles.order import in_order
 from fhirserver.bundles.plan import Plan, make_plan
 from fhirserver.bundles.references import rewrite
+from fhirserver.bundles.room import Room
 from fhirserver.fhir.bundle_json import BundleEntry, assemble
 from fhirserver.fhir.outcomes import (
     Conflict,
@@ -149,10 +150,12 @@ async def _carry_out(
     if changes:
         entries = {address: index for index, address in plan.addresses.items()}
         await write(server, call, list(changes.values()), lambda address: f"Bundle.entry[{entries[address]}]")
+    room = Room()
     for entry in requests:
         if not entry.writes:
             try:
-                answered[entry.index] = await dispatch(server, call, entry, prefer_return)
+                room.require()
+                answered[entry.index] = room.take(await dispatch(server, call, entry, prefer_return))
             except FhirError as error:
                 raise type(error)(at_entry(error, entry)) from error
     return answered

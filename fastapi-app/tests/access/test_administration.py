@@ -220,7 +220,19 @@ async def test_keys_belong_to_their_user(process: Process):
         body = {"name": "more", "scope": "system/*.cruds"}
         assert (await client.post("/auth/api-keys", json=body, headers=JSON)).status_code == 403
         assert (await client.post("/auth/logout")).status_code == 400
+        assert (await client.get("/auth/api-keys")).status_code == 403
+        assert (await client.delete(f"/auth/api-keys/{listed['id']}")).status_code == 403
+        assert (await client.get("/auth/apps")).status_code == 403
     assert await status(process, key, "/fhir/Observation") == 200
+
+
+async def test_a_token_with_less_makes_no_key_with_more(process: Process):
+    narrowed = await process.bearer(await process.user("practitioner"), scope="user/Observation.r")
+    async with process.client(**narrowed) as client:
+        for scope in ("system/*.cruds", "user/Observation.r"):
+            answer = await client.post("/auth/api-keys", json={"name": "k", "scope": scope}, headers=JSON)
+            assert answer.status_code == 403, answer.text
+        assert (await client.get("/auth/api-keys")).status_code == 403
 
 
 async def test_a_key_of_a_patient_is_about_the_patient(process: Process):

@@ -363,3 +363,48 @@ async def test_bombs(world: World, name: str) -> None:
         assert answer.status_code in statuses, answer.text[:500]
         assert len(answer.content) < 200_000
         assert (await client.get(world.victim)).status_code == 200
+
+
+# Searches that would take long to read or to carry out.
+
+_YEARS = ",".join(f"ge{1900 + n % 100}-{n % 12 + 1:02d}" for n in range(1900))
+TOO_MUCH = {
+    "an order by thousands of keys": "_sort=" + ",".join(["code"] * 3000),
+    "an order by a few too many": "_sort=" + ",".join(["code"] * 17),
+    "values upon values": "&".join([f"date={_YEARS}"] * 3),
+    "elements": "_elements=" + ",".join(["code"] * 5000),
+    "types": "_type=" + ",".join(["Patient"] * 5000),
+    "chains": "&".join(f"subject:Patient.name=a{n}" for n in range(51)),
+    "chains in reverse": "&".join(["_has:Provenance:target:recorded=2020"] * 51),
+    "chains, each of many values": "&".join([f"subject:Patient.birthdate=gt{'2000,gt' * 70}2001"] * 49),
+    "parameters": "&".join(f"code=a{n}" for n in range(1001)),
+    "a filter in a filter": "_filter=" + quote("not (" * 200 + "code eq a" + ")" * 200),
+    "a filter of many": "_filter=" + quote(" or ".join(["code eq a"] * 600)),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+async def test_searches_that_ask_too_much_are_refused(world: World, name: str) -> None:
+    async with world.client("nurse") as client:
+        answer = await client.post("Observation/_search", content=TOO_MUCH[name], headers=FORM)
+        assert answer.status_code == 400, answer.text[:500]
+        assert answer.json()["issue"][0]["code"] == "too-costly"
+        inside = f"Observation?{TOO_MUCH[name]}"
+        answer = await client.post("", json=bundle(entry("GET", inside), kind="batch"))
+        assert answer.json()["entry"][0]["response"]["status"].startswith("400"), answer.text[:500]
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_bundle_is_not_answered_with_more_than_fits(
+    world: World, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fhirserver.bundles.room.Room.__init__.__defaults__", (2000,))
+    reads = [entry("GET", world.victim) for _ in range(100)]
+    async with world.client("nurse") as client:
+        answer = await client.post("", json=bundle(*reads, kind=kind))
+    if kind == "transaction":
+        assert answer.status_code == 413
+    else:
+        statuses = [one["response"]["status"][:3] for one in answer.json()["entry"]]
+        assert set(statuses) == {"200", "413"}
+        assert statuses.count("200") < 20

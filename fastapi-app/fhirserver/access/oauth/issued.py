@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from fhirserver.access.accounts import sign_in_id
+from fhirserver.access.accounts import in_person, sign_in_id
 from fhirserver.access.authentication import Authentication, Identified, digest
-from fhirserver.access.errors import forbidden, not_found, unauthorized_client
+from fhirserver.access.errors import not_found, unauthorized_client
 from fhirserver.access.keys import KeyRing
 from fhirserver.access.oauth.addresses import Addresses
 from fhirserver.access.oauth.store import Client, OAuthStore
@@ -89,11 +89,11 @@ class Issued:
 
     async def apps(self, identified: Identified) -> Sequence[tuple[str, SignIn]]:
         """What apps have been given by the user, with their names."""
-        return await self._store.apps(_oneself(identified).id, self._clock())
+        return await self._store.apps(in_person(identified).id, self._clock())
 
     async def withdraw(self, identified: Identified, client_id: str) -> None:
         """Take back all that the app was given by the user. `not_found` if that is nothing."""
-        if not await self._store.revoke_app(_oneself(identified).id, client_id):
+        if not await self._store.revoke_app(in_person(identified).id, client_id):
             raise not_found("this app has nothing of you")
 
     async def _of_refresh_token(self, token: str, *, is_current: bool = True) -> tuple[SignIn, User] | None:
@@ -112,9 +112,3 @@ class Issued:
     def _require_own(client_id: str, client: Client) -> None:
         if client_id != client.id:
             raise unauthorized_client("the token is not one of this client")
-
-
-def _oneself(identified: Identified) -> User:
-    if identified.user is None or identified.caller.app is not None:
-        raise forbidden("this is for users of this server, signed in with their password")
-    return identified.user

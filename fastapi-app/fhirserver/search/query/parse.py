@@ -22,6 +22,8 @@ from fhirserver.search.rewrite.types import over_types
 from fhirserver.search.types.clause import Clause
 
 _OF_THE_ANSWER = frozenset({"_format", "_pretty"})
+_MOST_VALUES = 4000
+_MOST_LINKED = 50
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ def parse_query(
     Repeated parameters are joined by AND, comma lists by OR. `now` is what `ap` on dates is measured from. Raises
     InvalidRequest for what makes no sense; an unknown parameter only if not `lenient`, else it is in `ignored`.
     """
+    _require_moderate(params)
     parsed = _Parsed()
     context = Context(definitions, zone, base_url, now)
     contained, contained_type = contained_options(params)
@@ -101,6 +104,15 @@ def parse_query(
         applied=tuple(parsed.applied),
         ignored=tuple(parsed.ignored),
     )
+
+
+def _require_moderate(params: Sequence[tuple[str, str]]) -> None:
+    """InvalidRequest for so much that nothing but finding out what it means would take long."""
+    values = sum(value.count(",") + 1 for _, value in params)
+    linked = sum(is_linked(name) for name, _ in params)
+    for number, most, what in ((values, _MOST_VALUES, "values"), (linked, _MOST_LINKED, "chains and _has")):
+        if number > most:
+            raise InvalidRequest(f"the search has {number} {what}; {most} are allowed", code="too-costly")
 
 
 def _contained(

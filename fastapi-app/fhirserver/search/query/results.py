@@ -19,6 +19,7 @@ _TOTALS = ("none", "estimate", "accurate")
 _SUMMARIES = ("true", "text", "data", "count", "false")
 _MAX_COUNT_DIGITS = 9
 _MAX_DEPTH = 4
+_MAX_SORT_KEYS = 16
 
 
 class ResultParameters:
@@ -41,8 +42,13 @@ class ResultParameters:
             self._include(base, modifier, value)
             return True
         if name == "_sort":
-            if value:
-                self._fields["sort"] = tuple(self._sort(item.strip()) for item in value.split(","))
+            items = value.split(",") if value else []
+            if len(items) > _MAX_SORT_KEYS:
+                raise InvalidRequest(
+                    f"_sort has {len(items)} keys; {_MAX_SORT_KEYS} are allowed", code="too-costly", expression="_sort"
+                )
+            if items:
+                self._fields["sort"] = tuple(self._sort(item.strip()) for item in items)
         elif name == "_count":
             self._fields["count"] = _whole_number(name, value)
         elif name == "_total":

@@ -149,7 +149,9 @@ def described(user: User) -> dict[str, Any]:
 
 def _myself(access: Access, identified: Identified) -> dict[str, Any]:
     caller = identified.caller
-    own = described(identified.user) if identified.user is not None else {"id": caller.id, "username": caller.name}
+    own = {"id": caller.id, "username": caller.name}
+    if identified.user is not None and caller.app is None:  # what apps learn of their user is in the id_token
+        own = described(identified.user)
     return {
         **own,
         "roles": list(caller.roles),

@@ -625,11 +625,16 @@ async def test_an_app_does_not_act_as_its_user_elsewhere(process: Process, world
     name = await process.user("admin")
     asking = await app(process)
     body = (await asking.exchange((await allowed(asking, name, scope="user/*.cruds"))["code"])).json()
+    async with process.client(**await process.bearer(name)) as client:
+        key = {"name": "k", "scope": "system/*.cruds"}
+        made = (await client.post("/auth/api-keys", json=key, headers=JSON)).json()
     async with process.client(Authorization=f"Bearer {body['access_token']}") as client:
         myself = (await client.get("/auth/me")).json()
         assert (myself["username"], myself["is_admin"], myself["app"]) == (name, False, asking.client.id)
-        key = {"name": "k", "scope": "system/*.cruds"}
+        assert "email" not in myself
         assert (await client.post("/auth/api-keys", json=key, headers=JSON)).status_code == 403
+        assert (await client.get("/auth/api-keys")).status_code == 403
+        assert (await client.delete(f"/auth/api-keys/{made['id']}")).status_code == 403
         change = {"current_password": PASSWORD, "new_password": "Another-Horse-18"}
         assert (await client.post("/auth/password", json=change, headers=JSON)).status_code == 403
         assert (await client.get("/auth/users")).status_code == 403
