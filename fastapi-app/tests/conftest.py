@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--oracle-cases", type=int, default=2500, help="how many searches server and oracle are compared by"
     )
     parser.addoption("--fault-rounds", type=int, default=1, help="how often each node and process is killed, cut off")
+    parser.addoption("--openapi-cases", type=int, default=3, help="how many requests are made of each operation")
     parser.addoption("--oracle-seed", type=int, default=1, help="of the resources that they search")
 
 

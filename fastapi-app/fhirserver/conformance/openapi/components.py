@@ -7,6 +7,8 @@ from fhirserver.fhir.definitions import Definitions, Property
 
 _REFUSALS = {
     400: ("The request or the JSON in it can't be understood", "invalid", "birthdate: 'x' is not a date"),
+    401: ("Nobody is known by these credentials", "login", "this needs an access token (Authorization: Bearer …)"),
+    403: ("The caller may not do this", "forbidden", "nurse1 has no permission to delete Patient"),
     404: ("No such resource, or no such type", "not-found", "Patient/unknown is not known"),
     406: ("No format that the client accepts", "not-supported", "_format=xml is not supported"),
     409: ("The write collides with another", "conflict", "Patient/example is being written by others"),
@@ -14,6 +16,7 @@ _REFUSALS = {
     412: ("A precondition does not hold", "conflict", "If-Match names version 1, the current one is 2"),
     413: ("The body is too large", "too-long", "the body is larger than 16777216 bytes"),
     415: ("The body has a format that is not understood", "not-supported", "send application/fhir+json"),
+    429: ("Too many requests; Retry-After tells when to go on", "throttled", "too many requests"),
     422: ("The resource breaks a rule of R4", "required", "Observation.status is missing"),
 }
 _HEADERS = {

@@ -9,6 +9,7 @@ from fhirserver.conformance.examples import EXAMPLES
 from fhirserver.conformance.openapi.access import ACCESS, SECURITY_SCHEMES, access_paths
 from fhirserver.conformance.openapi.components import components
 from fhirserver.conformance.openapi.operations import OPERATIONS, operation_paths
+from fhirserver.conformance.openapi.parts import refusals
 from fhirserver.conformance.openapi.resource_types import GENERAL, TypeRoutes
 from fhirserver.conformance.openapi.system import SERVER, SYSTEM, server_paths, system_paths
 from fhirserver.fhir.definitions import Definitions
@@ -23,6 +24,7 @@ _DESCRIPTION = """A FHIR R4 (4.0.1) server.
   [CapabilityStatement](fhir/metadata).
 """
 _BASE = "/fhir"
+_OF_ACCESS = 401, 403, 429
 
 
 def openapi(definitions: Definitions, software_version: str, *, with_access: bool = False) -> dict[str, Any]:
@@ -35,6 +37,7 @@ def openapi(definitions: Definitions, software_version: str, *, with_access: boo
     described = components(definitions, tuple(EXAMPLES))
     tags = [{"name": ACCESS, "description": "Who may come in: users, roles, tokens, keys"}] if with_access else []
     if with_access:
+        _refuse(paths)
         paths |= access_paths()
         described["securitySchemes"] = SECURITY_SCHEMES
     return {
@@ -58,3 +61,15 @@ def openapi(definitions: Definitions, software_version: str, *, with_access: boo
         "paths": paths,
         "components": described,
     }
+
+
+def _refuse(paths: dict[str, Any]) -> None:
+    """Say of every interaction that callers have to be known, and to be allowed; but for what everybody may ask."""
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            if method == "parameters":
+                continue
+            if path == f"{_BASE}/metadata" or not path.startswith(_BASE):
+                operation["security"] = []
+            else:
+                operation["responses"] |= refusals(*_OF_ACCESS)
