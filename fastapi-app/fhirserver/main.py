@@ -51,6 +51,7 @@ from fhirserver.fhir.validation.validator import Validator
 from fhirserver.interactions.consents import Consents
 from fhirserver.interactions.context import Call, Limits, Mode, Server, Validation
 from fhirserver.interactions.current import LEASE, Current, Follower
+from fhirserver.interactions.memberships import StoredMemberships
 from fhirserver.interactions.search_parameters import SearchParameters
 from fhirserver.interactions.store import FOLLOWED
 from fhirserver.interactions.structures import StoredStructures
@@ -340,7 +341,8 @@ def build_access(settings: Settings, process: Process, redis: SharedByRedis | No
     def is_fresh() -> bool:
         return changes.is_fresh()
 
-    authentication = Authentication(store, keys, expected, issuers, policy_of, clock, is_fresh)
+    memberships = StoredMemberships(lambda: process.current.server, process.base_url)
+    authentication = Authentication(store, keys, expected, issuers, policy_of, clock, is_fresh, memberships.of)
     changes = Changes(store, [authentication.forget], redis)
     lifetimes = Lifetimes(timedelta(minutes=auth.access_token_minutes), timedelta(days=auth.refresh_token_days))
     accounts = Accounts(

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from fhirserver.access.caller import App, Caller
 from fhirserver.access.keys import KeyRing
+from fhirserver.access.memberships import NOT_KNOWN, Memberships, nobody_knows
 from fhirserver.access.oauth.store import Client, OAuthStore
 from fhirserver.access.policy import Policy
 from fhirserver.access.purposes import BREAK_GLASS
@@ -28,6 +29,7 @@ ADMIN = "server/admin"
 
 _REMEMBERED = 10_000
 _AT_MOST = timedelta(minutes=5)
+_MEMBERSHIP = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def digest(secret: str) -> bytes:
 
 
 class Authentication:
-    """Identifies callers. `policy_of` gives the policy of a caller; `is_fresh` whether changes are being heard of."""
+    """Identifies callers. `policy_of` gives the policy of a caller; `is_fresh` whether changes are being heard of;
+    `memberships` whom somebody belongs to, which is asked for again after a minute."""
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class Authentication:
         policy_of: Callable[[Caller], Policy],
         clock: Callable[[], datetime],
         is_fresh: Callable[[], bool],
+        memberships: Memberships = nobody_knows,
     ):
         self._store = store
         self._keys = keys
@@ -93,6 +97,7 @@ class Authentication:
         self._policy_of = policy_of
         self._clock = clock
         self._is_fresh = is_fresh
+        self._memberships = memberships
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._roles: dict[str, str] | None = None
         self._forgotten = 0
@@ -113,6 +118,8 @@ class Authentication:
             known = await (self._by_token(secret, now) if kind == "Bearer" else self._by_key(secret, now))
         except InvalidToken as error:
             raise NotAuthenticated(str(error)) from error
+        if known.identified.caller.fhir_user is not None:
+            known = replace(known, until=min(known.until, now + _MEMBERSHIP))
         if forgotten == self._forgotten:  # what was forgotten in the meantime may have been this
             self._known[credential] = known
             if len(self._known) > _REMEMBERED:
@@ -232,6 +239,7 @@ class Authentication:
             kind, id, name, credential, roles, tuple(grants), patient, fhir_user,
             clearance=clearance_of(of_roles),
             may_break_glass=BREAK_GLASS in of_roles and not credential.startswith("key:"),
+            membership=await self._memberships(fhir_user) if fhir_user else NOT_KNOWN,
         )  # fmt: skip
         return caller, is_admin
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from fhirserver.access.memberships import NOT_KNOWN, Membership
 from fhirserver.access.scopes import Scope
 
 Kind = Literal["operator", "user", "client"]
@@ -29,6 +30,7 @@ class Caller:
     (`session:…`, `app:…`, `key:…`, `token:…`), never the secret itself. `grants` are sets of scopes: what may be done
     is what every one of them allows. `patient` is the id of the patient that scopes of the context `patient` are about;
     `fhir_user` the resource that stands for the user. What an `app` does for a user, both have to be allowed to do.
+    `membership` is whom the user belongs to.
     `clearance` are the codes of the labels that hide nothing from the caller. `purpose_of_use` is what this request is
     for (None: treatment), `reason` why the caller breaks the glass for it, None if not; who `may_break_glass` may.
     """
@@ -46,11 +48,12 @@ class Caller:
     app: App | None = None
     clearance: frozenset[str] = frozenset()
     may_break_glass: bool = False
+    membership: Membership = NOT_KNOWN
 
     @property
     def references(self) -> frozenset[str]:
-        """The resources that stand for the caller."""
-        return frozenset({self.fhir_user} if self.fhir_user else ())
+        """The resources that stand for the caller, and for whom the caller belongs to."""
+        return self.membership.references.union({self.fhir_user} if self.fhir_user else ())
 
 
 OPERATOR = Caller("operator", "operator", "operator")

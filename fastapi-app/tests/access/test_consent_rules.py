@@ -116,6 +116,32 @@ def test_what_is_denied(definitions: Definitions, consent: dict[str, Any], resou
     assert is_evaluable(tree)
 
 
+CLINIC = actor({"reference": "Organization/clinic"})
+
+
+@pytest.mark.parametrize(
+    ("consent", "belongs", "is_placed", "expected"),
+    [
+        (deny(actor=CLINIC), "Organization/clinic", True, ANY),
+        (deny(actor=CLINIC), "Organization/other", True, "nothing"),
+        (deny(actor=CLINIC), "Practitioner/dr", False, ANY),  # who works somewhere, nobody knows where
+        ({**OUT, "provision": {"type": "permit", "actor": CLINIC}}, "Organization/clinic", True, "nothing"),
+        ({**OUT, "provision": {"type": "permit", "actor": CLINIC}}, "Organization/other", True, ANY),
+        ({**OUT, "provision": {"type": "permit", "actor": CLINIC}}, "Practitioner/dr", False, ANY),
+        ({**OUT, "provision": {"type": "permit", "actor": [*CLINIC, *actor({"reference": "Practitioner/dr"})]}}, "Practitioner/dr", False, "nothing"),
+        (deny(actor=actor({"reference": "Device/1"})), "Organization/clinic", True, ANY),  # has no members that are known
+        (deny(actor=actor({"reference": "http://elsewhere/Organization/1"})), "Practitioner/dr", False, "nothing"),
+        (deny(provision=[{"type": "permit", "actor": CLINIC}]), "Organization/clinic", True, "nothing"),
+        (deny(provision=[{"type": "permit", "actor": CLINIC}]), "Practitioner/dr", False, ANY),
+    ],
+)  # fmt: skip
+def test_who_belongs_to_an_actor(
+    definitions: Definitions, consent: dict[str, Any], belongs: str, is_placed: bool, expected: str
+) -> None:
+    asking = Asking(frozenset({belongs}), frozenset({"TREAT"}), is_placed)
+    assert str(denials(definitions, consent).denied(asking, "read", "Observation", NOW)) == expected
+
+
 def test_patients_who_say_the_same_are_one_condition(definitions: Definitions) -> None:
     said = [{**OUT, "patient": {"reference": f"Patient/{number}"}} for number in range(3)]
     other = deny(securityLabel=label("V"))

@@ -340,3 +340,71 @@ async def test_a_consent_with_too_many_rules_denies_everything(worlds: dict[str,
     async with world.client("admin") as admin:
         assert (await admin.delete(address, headers=BREAKING)).status_code == 204
     await _hear(world.process)
+
+
+def _member(name: str, tag: str) -> dict[str, str]:
+    return {"reference": f"Practitioner/{name}-{tag}"}
+
+
+async def test_organizations_teams_and_groups_are_those_who_belong_to_them(worlds: dict[str, World]) -> None:
+    """`doctor` works in a ward of the hospital, `another` elsewhere; of `admin` nobody knows."""
+    world = worlds["in the future"]
+    async with world.client("doctor") as client:
+        tag = (await client.get("http://test/auth/me")).json()["fhir_user"].removeprefix("Practitioner/dr-")
+    name = unique()
+    hospital, ward, elsewhere, team, group = (
+        f"{kind}-{name}" for kind in ("hospital", "ward", "else", "team", "group")
+    )
+    role, other_role = f"dr-{name}", f"another-{name}"
+
+    def of(id: str) -> dict[str, str]:
+        return {"reference": f"Organization/{id}"}
+
+    def works(id: str, who: str, where: str, **more: Any) -> dict[str, Any]:
+        return {
+            "resourceType": "PractitionerRole",
+            "id": id,
+            "practitioner": _member(who, tag),
+            "organization": of(where),
+            **more,
+        }
+
+    past = {"period": {"start": "2019-01-01", "end": "2020-01-01"}}
+    listed: tuple[dict[str, Any], ...] = (
+        {"resourceType": "Organization", "id": hospital, "name": "Hospital"},
+        {"resourceType": "Organization", "id": ward, "name": "Ward", "partOf": of(hospital)},
+        {"resourceType": "Organization", "id": elsewhere, "name": "Elsewhere"},
+        {"resourceType": "CareTeam", "id": team, "status": "active", "participant": [{"member": _member("dr", tag)}, {"member": _member("another", tag), **past}]},
+        {"resourceType": "Group", "id": group, "type": "practitioner", "actual": True, "member": [{"entity": _member("dr", tag)}, {"entity": _member("another", tag), "inactive": True}]},
+        works(role, "dr", ward),
+        works(other_role, "another", elsewhere),
+        works(f"former-{name}", "another", ward, **past),
+        works(f"never-{name}", "another", ward, active=False),
+    )  # fmt: skip
+    async with world.client("admin") as admin:
+        puts = [entry("PUT", f"{body['resourceType']}/{body['id']}", body) for body in listed]
+        assert (await admin.post("", json=bundle(*puts))).status_code == 200
+
+    async def statuses(said: dict[str, Any]) -> list[int]:
+        address = await _posted(world, {**consent("everything to everybody", world.address["patient"], "x"), **said})
+        await _hear(world.process)
+        await world.process.access.authentication.forget(frozenset({"roles"}))  # as a minute does
+        found = []
+        for who in ("doctor", "another", "admin"):
+            async with world.client(who) as client:
+                found.append((await client.get(world.address["normal"])).status_code)
+        async with world.client("admin") as admin:
+            assert (await admin.delete(address, headers=BREAKING)).status_code == 204
+        await _hear(world.process)
+        return found
+
+    for reference in (
+        f"Organization/{hospital}", f"Organization/{ward}", f"CareTeam/{team}", f"Group/{group}", f"PractitionerRole/{role}",
+    ):  # fmt: skip
+        assert await statuses(deny(actor=[actor(reference)])) == [404, 200, 404], reference
+        assert await statuses({**OUT, "provision": permit(actor=[actor(reference)])}) == [200, 404, 404], reference
+    async with world.client("admin") as admin:  # the doctor changes the hospital
+        moved = works(role, "dr", elsewhere)
+        assert (await admin.put(f"PractitionerRole/{role}", json=moved)).status_code == 200
+    assert await statuses(deny(actor=[actor(f"Organization/{ward}")])) == [200, 200, 404]
+    assert await statuses(deny(actor=[actor(f"Organization/{elsewhere}")])) == [404, 404, 404]

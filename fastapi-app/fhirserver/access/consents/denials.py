@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from math import inf, nextafter
 from types import MappingProxyType
 
-from fhirserver.access.consents.rules import FOREVER, Denial, Rule
+from fhirserver.access.consents.rules import FOREVER, Denial, Rule, has_members
 from fhirserver.access.consents.trees import DeniedOf, all_of, any_of
 from fhirserver.access.record import records_of
 from fhirserver.access.scopes import Permission
@@ -33,10 +33,14 @@ _REMEMBERED = 2000
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, as far as Consents know: by which references they are named, and for what (wider purposes too)."""
+    """Who asks, as far as Consents know: by which references they are named, and for what (wider purposes too).
+
+    `is_placed`: it is known whom they belong to, so that they are none of the organizations that are not among these.
+    """
 
     references: frozenset[str]
     purposes: frozenset[str]
+    is_placed: bool = False
 
 
 class Denials:
@@ -110,13 +114,14 @@ def _all_rules(rule: Rule) -> Iterator[Rule]:
 
 def _remaining(rule: Rule, asking: Asking, actions: frozenset[str], now: float) -> Rule | None:
     """The rule as far as it is about data; None if it is not about this access."""
-    for wanted, given in (
-        (rule.actors, asking.references),
-        (rule.purposes, asking.purposes),
-        (rule.actions, actions),
-    ):
+    for wanted, given in ((rule.purposes, asking.purposes), (rule.actions, actions)):
         if wanted and wanted.isdisjoint(given):
             return None
+    is_unclear = rule.is_unclear
+    if rule.actors and rule.actors.isdisjoint(asking.references):
+        if asking.is_placed or not any(map(has_members, rule.actors)):
+            return None
+        is_unclear = True  # it may be about them
     first, last = rule.period
     if not first <= now <= last:
         return None
@@ -128,4 +133,5 @@ def _remaining(rule: Rule, asking: Asking, actions: frozenset[str], now: float) 
         actors=frozenset(),
         actions=frozenset(),
         purposes=frozenset(),
+        is_unclear=is_unclear,
     )

@@ -27,6 +27,7 @@ _RESEARCH = frozenset({"HRESCH"})
 _OPT_OUT = frozenset({"OPTOUT", "OPTOUTE"})
 _CRITERIA = ("actor", "action", "securityLabel", "purpose", "class", "code", "dataPeriod", "data")
 _PEOPLE = frozenset({"Patient", "Practitioner", "RelatedPerson", "Person"})
+_WITH_MEMBERS = frozenset({"PractitionerRole", "Organization", "CareTeam", "Group"})
 _LONGEST = 64 * 1024
 FOREVER = float("-inf"), float("inf")
 
@@ -155,7 +156,7 @@ def _rule(provision: Mapping[str, Any], outer_denies: bool, base_url: str, zone:
         denies,
         tuple(_rule(inner, denies, base_url, zone) for inner in _items(provision, "provision")),
         period(provision.get("period")),
-        understood(_items(provision, "actor"), lambda actor: _person(actor.get("reference"), base_url)),
+        understood(_items(provision, "actor"), lambda actor: _actor(actor.get("reference"), base_url)),
         understood(_each_code(_items(provision, "action")), lambda code: code[1] if code[0] == ACTIONS else None),
         understood(_codings(provision.get("purpose")), lambda code: code[1] if code[0] == PURPOSES else None),
         frozenset(_codings(provision.get("securityLabel"))),
@@ -204,10 +205,16 @@ def _target(reference: Any, base_url: str) -> str | None:
     return f"{found.resource_type}/{found.id}" if found.kind == "local" else found.url
 
 
-def _person(reference: Any, base_url: str) -> str | None:
-    """The target if it is a person: who belongs to an organization, a team or a group is not known here."""
+def _actor(reference: Any, base_url: str) -> str | None:
+    """The target if it is a person, or what people belong to."""
     target = _target(reference, base_url)
-    return target if target is not None and ("://" in target or target.partition("/")[0] in _PEOPLE) else None
+    is_one = target is not None and ("://" in target or target.partition("/")[0] in _PEOPLE | _WITH_MEMBERS)
+    return target if is_one else None
+
+
+def has_members(actor: str) -> bool:
+    """Whether people belong to this actor."""
+    return actor.partition("/")[0] in _WITH_MEMBERS
 
 
 def _data(data: Mapping[str, Any], base_url: str) -> tuple[str, str, str] | None:
