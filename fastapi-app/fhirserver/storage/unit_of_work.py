@@ -40,6 +40,7 @@ from fhirserver.storage.repositories import (
     searching,
     writing,
 )
+from fhirserver.storage.repositories.survey import Survey
 from fhirserver.storage.secrets import secret
 from fhirserver.storage.sharing import Shared
 from fhirserver.storage.spread import Spread, SpreadLent
@@ -63,7 +64,7 @@ class PostgresSession:
         nodes: Nodes | None = None,
         streams: Streams | None = None,
         *,
-        on_cluster: bool = False,
+        survey: Survey | None = None,
     ):
         self._statements = statements
         self._nodes = nodes
@@ -72,7 +73,7 @@ class PostgresSession:
         self._signer = signer
         self._confirm = confirm
         self._streams = streams
-        self._on_cluster = on_cluster
+        self._survey = survey or Survey()
         self.written: set[str] = set()
         """The types of the resources that were written."""
         self.events: list[NewEvent] = []
@@ -132,7 +133,7 @@ class PostgresSession:
 
     async def search(self, request: SearchRequest) -> SearchPage:
         self._require(request.buckets)
-        return await searching.search(self._statements, request, self._signer, on_cluster=self._on_cluster)
+        return await searching.search(self._statements, request, self._signer, self._survey)
 
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         self._require(request.buckets)
@@ -143,7 +144,7 @@ class PostgresSession:
         return await outside.is_outside(self._statements, patient, types)
 
     async def explain(self, request: SearchRequest) -> Explanation:
-        return await searching.explain(self._statements, request, self._signer, on_cluster=self._on_cluster)
+        return await searching.explain(self._statements, request, self._signer, self._survey)
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
         for request in requests:
@@ -214,14 +215,16 @@ class PostgresStore:
         self._nodes = nodes
         self._patience = patience
         self._signer: CursorSigner | None = None
-        self._on_cluster = False
+        self._survey = Survey()
         self._counts: Shared[int] = Shared()
 
     async def open(self) -> None:
         """Make ready for use: read the secret that signs the cursors, which is in the database, and what that is."""
         self._signer = CursorSigner(await secret(self._pool, "cursor"))
         async with self._pool.connection() as driver:
-            self._on_cluster = await driver.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'citus'") > 0
+            self._survey.on_cluster = (
+                await driver.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'citus'") > 0
+            )
 
     def _session(self, *, anywhere: bool = False) -> "_Session":
         if self._signer is None:
@@ -229,7 +232,7 @@ class PostgresStore:
         lent = self._spread.connection() if anywhere and self._spread is not None else self._pool.connection()
         return _Session(
             lent, self._observe, self._signer, self._written, self._kept, self._confirm, self._nodes, self._streams,
-            self._on_cluster,
+            self._survey,
         )  # fmt: skip
 
     async def _on_one(
@@ -360,10 +363,10 @@ class _Session:
         "_lent",
         "_nodes",
         "_observe",
-        "_on_cluster",
         "_session",
         "_signer",
         "_streams",
+        "_survey",
     )
 
     def __init__(
@@ -376,12 +379,12 @@ class _Session:
         confirm: Confirm | None,
         nodes: Nodes | None,
         streams: Streams | None,
-        on_cluster: bool,
+        survey: Survey,
     ):
         self._nodes = nodes
         self._kept = kept
         self._streams = streams
-        self._on_cluster = on_cluster
+        self._survey = survey
         self._confirm = confirm
         self._lent = lent
         self._observe = observe
@@ -391,7 +394,7 @@ class _Session:
     async def __aenter__(self) -> PostgresSession:
         statements = Statements(await self._lent.__aenter__(), self._observe)
         self._session = PostgresSession(
-            statements, self._signer, self._confirm, self._nodes, self._streams, on_cluster=self._on_cluster
+            statements, self._signer, self._confirm, self._nodes, self._streams, survey=self._survey
         )
         if self._nodes is not None:
             self._nodes.enter(self._session.visit)

@@ -244,6 +244,7 @@ async def test_hierarchies_of_references(stored, found, store_all, tag):
         ("Patient?_content:exact=x", "none"),
         ("Patient?identifier:of-type=a|b", "system|code|value"),
         ("Patient?_list=a b", "ids of Lists"),
+        ("Condition?_list=$current-problems", "no functional lists"),
         ("ValueSet?url:below=urn:oid:1.2", "URL"),
         ("Location?near=here", "latitude"),
         ("Location?near=91|0|1", "latitude"),

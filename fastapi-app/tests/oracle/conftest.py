@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.resource_json import parse, serialize
 from fhirserver.interactions.context import Server
+from fhirserver.storage.compile import ways
 from fhirserver.web.app import build_app
 
 from .both import Both
@@ -52,7 +54,12 @@ def loaded() -> dict[str, Any]:
 
 @pytest.fixture
 async def both(
-    request: pytest.FixtureRequest, server: Server, definitions: Definitions, loaded: dict[str, Any]
+    request: pytest.FixtureRequest,
+    server: Server,
+    definitions: Definitions,
+    loaded: dict[str, Any],
+    dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Both]:
     """Server and oracle on a data set that is loaded once per module."""
     seed = request.config.getoption("--oracle-seed")
@@ -66,7 +73,13 @@ async def both(
             resources = await _load(client, Maker(definitions, Random(seed)), str(seed))
             loaded["world"] = World(definitions, iter(resources))
             loaded["supported"] = await _supported(client)
+            connection = await asyncpg.connect(dsn)
+            await connection.execute("ANALYZE resource")
+            await connection.close()
             clock.stopped = True
+        # Of so few resources one would never go the ways that are for many.
+        for name, value in {"FEW": 3, "_DENSE": 1.0, "_ENTRY": 0.0, "_MANY_OF_A_BUCKET": 3}.items():
+            monkeypatch.setattr(ways, name, value)
         oracle = Oracle(loaded["world"], clock.now)
         queries = Queries(oracle, loaded["supported"])
         yield Both(client, oracle, queries, tag, request.config.getoption("--oracle-cases"))

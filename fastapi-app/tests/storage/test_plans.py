@@ -18,6 +18,7 @@ from fhirserver.fhir.definitions import Definitions
 from fhirserver.interactions.store import NewVersion, StoredResource
 from fhirserver.search.extract import Extractor
 from fhirserver.search.query.parse import parse_query
+from fhirserver.storage.compile import ways
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.unit_of_work import PostgresStore
 
@@ -107,6 +108,8 @@ def _version(resource: dict, extractor: Extractor) -> NewVersion:
         ("code-value-quantity=http://loinc.org|rare$gt1", {KEYS}, "and the code where the magnitude doesn't"),
         ("code-value-quantity=http://loinc.org|rare$ne1", {KEYS}, "that it has a value, if that can be any"),
         ("code-value-quantity=http://loinc.org|nobody$lt5", {KEYS}, "and neither is too rare for both"),
+        ("value-string:contains=one", {ID}, "every third has the text"),
+        ("value-string:contains=nowhere", {"resource_strings"}, "no one has it"),
         ("_content=blood", {ID}, "two of three have the word"),
         ("_content=nowhere", {"resource_words"}, "no one has it"),
         ("code:text=nowhere", {"resource_words"}, "no one has it"),
@@ -117,6 +120,10 @@ def _version(resource: dict, extractor: Extractor) -> NewVersion:
             {KEYS, OF_A_BUCKET},
             "a patient like others: what the bucket has, or what the code has in it",
         ),
+        (f"patient={HEAVY}&_sort=-date", {DATE}, "and on the way from the latest one meets them soon"),
+        (f"patient={PATIENTS[7]}&_sort=-date", {KEYS, OF_A_BUCKET}, "but not those of another patient"),
+        ("date=lt2000-01-03", {DATE_UP, DATE}, "few of the type are as old, whatever those of other types are"),
+        ("code=common&date=ge2015&_sort=date", {DATE_UP}, "from the first date on"),
         (f"performer=Practitioner/{PATIENTS[3]}", {KEYS}, "a reference is rare by nature"),
         ("identifier=nobody", {KEYS}, "an identifier too"),
     ],
@@ -143,3 +150,52 @@ async def test_each_search_is_planned_for_its_own_values(dsn: str, definitions: 
         )
     assert [tuple(row) for row in plans] == [(0, 10)]
     await pool.close()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("code=code-2,code-4,code-6", "few: by keys alone"),
+        ("code=common", "many: a part of the order has a page"),
+        ("code=code-2&value-quantity=gt50", "several clauses"),
+        ("code=common&_sort=_id", "from the other end"),
+        ("code=common&value-quantity=lt30", "hardly any of what is common: no part has a page"),
+        ("_tag=nobody", "none"),
+        ("value-string:contains=one", "a text that many have: the first steps have a page"),
+        ("value-string:contains=nowhere", "a text that none has: by the index on strings"),
+        ("date=lt2000-02", "few dates"),
+        ("date=lt2004&_sort=date", "from the first date on"),
+        ("date=ge2020&code=common", "many dates"),
+        (f"patient={HEAVY}&_sort=-date", "one patient's, by date"),
+    ],
+)
+async def test_all_ways_lead_to_the_same_pages(
+    dsn: str, definitions: Definitions, monkeypatch: pytest.MonkeyPatch, query: str, why: str
+):
+    for name, value in {"FEW": 100, "_ENTRY": 0.0, "_DENSE": 1.0}.items():
+        monkeypatch.setattr(ways, name, value)
+    pool = Pool(dsn, size=1)
+    knowing, unknowing = (PostgresStore(pool, lambda name, seconds: None) for _ in range(2))
+    await knowing.open()
+    await unknowing.open()
+    unknowing._survey.on_cluster = True  # where there are no statistics
+    try:
+        expected = await _pages(unknowing, definitions, query)
+        assert await _pages(knowing, definitions, query) == expected, why
+    finally:
+        await pool.close()
+
+
+async def _pages(store: PostgresStore, definitions: Definitions, query: str) -> list[list[str]]:
+    """The ids on the first three pages, and on those that one comes back by."""
+    params = parse_qsl(query, keep_blank_values=True)
+    request = parse_query(params, "Observation", definitions, UTC, "http://test/fhir", lenient=True, now=NOW)
+    request, pages = replace(request.bounded(7, 7), restricted=True), []
+    for direction in ("next", "next", "next", "previous", "previous"):
+        page = await store.search(request)
+        pages.append([version.id for version in page.matches])
+        request = replace(request, cursor=getattr(page, direction))
+        if request.cursor is None:
+            break
+    return pages

@@ -133,6 +133,12 @@ def _contained(
 
 def _read_list(value: str) -> Node:
     """The items of Lists, which are told by their ids."""
+    if value.startswith("$"):
+        raise InvalidRequest(
+            f"_list takes the ids of Lists: this server makes no functional lists, such as {value[:80]!r}, by itself",
+            code="not-supported",
+            expression="_list",
+        )
     ids = tuple(value.split(","))
     if not all(is_id(id) for id in ids):
         raise InvalidRequest(f"_list takes the ids of Lists, not {value[:80]!r}", code="value", expression="_list")

@@ -42,13 +42,17 @@ class KeyMatch:
 @dataclass(frozen=True, slots=True)
 class When:
     """The entry's `sort_date` is between these moments (in seconds), or it has the key `long` and is between
-    `first_of_long` and the last one, or it has the key `wide`."""
+    `first_of_long` and the last one, or it has the key `wide`.
+
+    `none_lasts`: no entry has one of these keys.
+    """
 
     first: float
     last: float
     first_of_long: float
     long: int
     wide: int
+    none_lasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

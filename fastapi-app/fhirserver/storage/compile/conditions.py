@@ -31,24 +31,30 @@ from fhirserver.search.request import SearchRequest
 from fhirserver.search.types.near import EARTH_RADIUS
 from fhirserver.search.words import lexeme
 from fhirserver.storage.compile.sql import Arguments
+from fhirserver.storage.compile.ways import Way
 
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 _SEPARATOR = "\x1e"
 _FEW = 16
+_ANY_WAY = Way()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds()
 _LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).total_seconds()
 
 
-def where(request: SearchRequest, arguments: Arguments) -> str:
+def where(request: SearchRequest, arguments: Arguments, way: Way = _ANY_WAY) -> str:
     """The WHERE clause of a request: type, buckets, tree; deleted and forwarding rows never match."""
     parts = ["content IS NOT NULL"]
     if request.resource_type:
-        parts.append(f"resource_type = {arguments.add(request.resource_type, 'text')}")
+        # Keys tell the type too, but PostgreSQL, which doesn't know, would read the index of all that are of the type.
+        by_type = "(resource_type || '')" if way.by_keys else "resource_type"
+        parts.append(f"{by_type} = {arguments.add(request.resource_type, 'text')}")
     elif request.types:
         parts.append(condition(TypeMatch(request.types), arguments))
-    if request.buckets is not None:
+    if request.buckets is not None and way.in_buckets:
         parts.append(_in_buckets(request.buckets, arguments))
+    if way.by_strings:
+        parts.append("strings <> ''")  # as the index says
     if not request.is_everything:
         parts.append(condition(request.tree, arguments))
     return " AND ".join(parts)
@@ -97,28 +103,6 @@ def condition(node: Node, arguments: Arguments, *, negated: bool = False) -> str
             return f"NOT {condition(part, arguments, negated=not negated)}"
 
 
-def by_keys_first(request: SearchRequest) -> bool:
-    """Whether the index on keys or ids is to be used before any order, whatever the planner thinks (decisions/0013).
-
-    Within a bucket there is not much to walk through, and the statistics may decide.
-    """
-    return is_selective(request.tree) and (request.buckets is None or len(request.buckets) > 1)
-
-
-def is_selective(node: Node) -> bool:
-    """Whether few rows match by nature."""
-    match node:
-        case KeyMatch(selective=selective):
-            return selective
-        case IdMatch() | Chain() | Has() | NearMatch():
-            return True
-        case And(parts=parts):
-            return any(is_selective(part) for part in parts)
-        case Or(parts=parts):
-            return bool(parts) and all(is_selective(part) for part in parts)
-    return False
-
-
 def _in_buckets(buckets: Collection[int], arguments: Arguments) -> str:
     if len(buckets) == 1:
         return f"bucket = {arguments.add(next(iter(buckets)), 'int')}"
@@ -158,13 +142,17 @@ def _when(nodes: Iterable[RangeMatch], arguments: Arguments) -> Iterable[str]:
         return
     first, last = max(when.first for when in found), min(when.last for when in found)
     first_of_long = max(when.first_of_long for when in found)
-    alternatives = [_between(first, last, arguments)]
+    alternatives = [between(first, last, arguments)]
+    if found[0].none_lasts:
+        yield from alternatives
+        return
     if first_of_long != first:
-        alternatives.append(_all([_keys([found[0].long], arguments), _between(first_of_long, last, arguments)]))
+        alternatives.append(_all([_keys([found[0].long], arguments), between(first_of_long, last, arguments)]))
     yield _any([*alternatives, _keys([found[0].wide], arguments)])
 
 
-def _between(first: float, last: float, arguments: Arguments) -> str:
+def between(first: float, last: float, arguments: Arguments) -> str:
+    """That `sort_date` is between two moments, in seconds."""
     bounds = [f"sort_date >= {arguments.add(_moment(first - 1), 'timestamptz')}"] if isfinite(first) else []
     bounds += [f"sort_date <= {arguments.add(_moment(last + 1), 'timestamptz')}"] if isfinite(last) else []
     return _all(bounds)
@@ -210,8 +198,7 @@ def _string(node: StringMatch, arguments: Arguments) -> str:
     start = f"{_SEPARATOR}{node.parameter}="
     if node.how in ("starts", "is"):
         end = _SEPARATOR if node.how == "is" else ""
-        pattern = "%" + _LIKE_SPECIAL.sub(r"\\\1", start + node.text + end) + "%"
-        return f"strings LIKE {arguments.add(pattern, 'text')}"
+        return _like("%" + _escaped(start + node.text + end) + "%", arguments)
     text = re.escape(node.text)
     match node.how:
         case "ends":
@@ -220,7 +207,19 @@ def _string(node: StringMatch, arguments: Arguments) -> str:
             rest = f"(?!{text}{_SEPARATOR})"
         case _:
             rest = f"[^{_SEPARATOR}]*{text}"
-    return f"strings ~ {arguments.add(re.escape(start) + rest, 'text')}"
+    exactly = f"strings ~ {arguments.add(re.escape(start) + rest, 'text')}"
+    if node.how == "is not":
+        return exactly
+    # That it is anywhere at all is told much faster, and is for the index; what has no name is not.
+    return f"({_like('%' + _escaped(node.text) + '%', arguments)} AND CASE WHEN {exactly} THEN true ELSE false END)"
+
+
+def _escaped(text: str) -> str:
+    return _LIKE_SPECIAL.sub(r"\\\1", text)
+
+
+def _like(pattern: str, arguments: Arguments) -> str:
+    return f"strings LIKE {arguments.add(pattern, 'text')}"
 
 
 def _text(node: TextMatch, arguments: Arguments) -> str:

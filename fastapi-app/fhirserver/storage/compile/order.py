@@ -33,12 +33,12 @@ class Key:
 
 
 def keys_of(
-    sort: Sequence[Sort], arguments: Arguments, *, by_keys_first: bool, of_one_type: bool, on_cluster: bool
+    sort: Sequence[Sort], arguments: Arguments, *, sorts: bool, of_one_type: bool, on_cluster: bool
 ) -> list[Key]:
     """The keys of an order; newest ids first if nothing else is asked, type by type if there are several.
 
-    `by_keys_first` disguises the columns, so that the planner fetches what matches and sorts that, instead of walking
-    an index in the wanted order in the hope of meeting matches soon. `on_cluster`: Citus has to be able to do it.
+    `sorts` disguises the columns, so that the planner fetches what matches and sorts that, instead of walking an index
+    in the wanted order in the hope of meeting matches soon. `on_cluster`: Citus has to be able to do it.
     """
     keys = [_key(item, arguments, on_cluster) for item in sort]
     last = keys[0].descending if keys else True
@@ -46,9 +46,9 @@ def keys_of(
         keys.append(Key("resource_type", "text", last, False))
     if not any(item.by == "id" for item in sort):
         keys.append(Key("id", "text", last, False))
-    if by_keys_first and keys[0].expression in ("id", "resource_type"):
+    if sorts and keys[0].expression in ("id", "resource_type"):
         keys[0] = Key(f"({keys[0].expression} || '')", "text", keys[0].descending, False)
-    elif by_keys_first and keys[0].expression in ("last_updated", "sort_date"):
+    elif sorts and keys[0].expression in ("last_updated", "sort_date"):
         keys[0] = Key(f"({keys[0].expression} + interval '0')", "timestamptz", keys[0].descending, keys[0].nullable)
     return keys
 
@@ -100,8 +100,12 @@ def _key(sort: Sort, arguments: Arguments, on_cluster: bool) -> Key:
     if sort.by == "sort_date":
         return Key("sort_date", "timestamptz", down, True)
     if sort.by == "string":
-        pattern = arguments.add(f"\x1e{sort.parameter}=([^\x1e]*)", "text")
-        expression = f"(SELECT {pick}(left(m[1], {_COMPARED})) FROM regexp_matches(strings, {pattern}, 'g') AS m)"
+        start = arguments.add(f"\x1e{sort.parameter}=", "text")
+        # Five times as fast as a regular expression.
+        expression = (
+            f"(SELECT {pick}(left(split_part(v, '\x1e', 1), {_COMPARED}))"
+            f" FROM unnest((string_to_array(strings, {start}))[2:]) AS v)"
+        )
         return Key(expression, "text", down, True)
     if sort.by == "range":
         key = arguments.add(sort.key, "bigint")

@@ -1,19 +1,22 @@
 """Searches: one statement a page; counting; finding what criteria stand for."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from fhirserver.interactions.store import Explanation, SearchPage
-from fhirserver.search.query.tree import And, KeyMatch, Node
+from fhirserver.search.query.tree import EVERYTHING, And, KeyMatch, Node
 from fhirserver.search.request import SearchRequest
-from fhirserver.storage.compile.conditions import by_keys_first, condition, where
+from fhirserver.storage.compile.conditions import between, condition, where
 from fhirserver.storage.compile.order import Key, beyond, keys_of, order_by
+from fhirserver.storage.compile.shares import Statistics
 from fhirserver.storage.compile.sql import Arguments
+from fhirserver.storage.compile.ways import Way, asks_for_a_text, balance, dates, none_lasts, ways
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.repositories.reading import stored
+from fhirserver.storage.repositories.survey import Survey
 from fhirserver.storage.statements import Statement, Statements
 
 _COLUMNS = "resource_type, id, version_id, last_updated, deleted, content, bucket"
@@ -39,13 +42,13 @@ class _Page:
     count: int
 
 
-async def search(
-    statements: Statements, request: SearchRequest, signer: CursorSigner, *, on_cluster: bool
-) -> SearchPage:
+async def search(statements: Statements, request: SearchRequest, signer: CursorSigner, survey: Survey) -> SearchPage:
     """One page. The cursor of a request goes on where its page ended; it is good for the same search only."""
     _require_restricted(request)
-    asked = _page(request, signer, on_cluster)
-    rows = await statements.rows(asked.statement, *asked.arguments)
+    for asked in await _pages(statements, request, signer, survey):
+        rows = await statements.rows(asked.statement, *asked.arguments)
+        if len(rows) > asked.count:
+            break
     page = list(rows[: asked.count])
     more = len(rows) > asked.count
     start, end = asked.start, asked.start + len(page)
@@ -69,41 +72,83 @@ async def search(
     )
 
 
-def _page(request: SearchRequest, signer: CursorSigner, on_cluster: bool) -> _Page:
+async def _pages(
+    statements: Statements, request: SearchRequest, signer: CursorSigner, survey: Survey
+) -> Iterator[_Page]:
+    """The statements that may give the page, one after the other until one gives more than a page."""
     position: list[Any] | None = None
     backwards, start, count = False, 0, request.count or 0
     if request.cursor is not None:
         backwards, start, *position = signer.decode(request.scope, request.cursor)
     if request.max_results is not None and not backwards:
         count = max(0, min(count, request.max_results - start))
+    statistics = await survey.statistics(statements.driver)
+    down = (request.sort[0].descending if request.sort else True) != backwards
+    request, few = await _dated(statements, request, statistics)
+    found = ways(request, position[-1] if position is not None else None, statistics, down=down, few=few)
+    return (_page(request, way, position, backwards, start, count, survey.on_cluster) for way in found)
+
+
+async def _dated(
+    statements: Statements, request: SearchRequest, statistics: Statistics | None
+) -> tuple[SearchRequest, bool]:
+    """The request as its dates make it, and whether few of the type are of these: PostgreSQL has one statistic of
+    `sort_date` for all types."""
+    when = dates(request, statistics) if statistics is not None else None
+    if when is None or statistics is None:
+        return request, False
+    limit = balance(request, statistics, statistics.types.get(request.resource_type, 0.0))
     arguments = Arguments()
-    conditions = where(request, arguments)
+    conditions = f"content IS NOT NULL AND resource_type = {arguments.add(request.resource_type, 'text')}"
+    sql = (
+        f"SELECT EXISTS (SELECT FROM resource WHERE keys && {arguments.add([when.long, when.wide], 'bigint[]')}),"
+        f" (SELECT count(*) FROM (SELECT 1 FROM resource WHERE {conditions}"
+        f" AND {between(when.first, when.last, arguments)} ORDER BY sort_date LIMIT {limit}) AS found)"
+    )
+    some_last, found = await statements.row(Statement("dates", sql), *arguments.values)
+    return request if some_last else none_lasts(request), found < limit
+
+
+def _page(
+    request: SearchRequest,
+    way: Way,
+    position: Sequence[Any] | None,
+    backwards: bool,
+    start: int,
+    count: int,
+    on_cluster: bool,
+) -> _Page:
+    arguments = Arguments()
+    conditions = where(request, arguments, way)
     keys = keys_of(
-        request.sort,
-        arguments,
-        by_keys_first=by_keys_first(request),
-        of_one_type=bool(request.resource_type),
-        on_cluster=on_cluster,
+        request.sort, arguments, sorts=way.sorts, of_one_type=bool(request.resource_type), on_cluster=on_cluster
     )
     if position is not None:
         conditions += f" AND {beyond(keys, position, arguments, backwards=backwards)}"
+    if way.bound is not None:
+        sign = ">=" if keys[-1].descending != backwards else "<="
+        conditions += f" AND id {sign} {arguments.add(way.bound, 'text')}"
     values = ", ".join(f"({key.expression})::text AS s{number}" for number, key in enumerate(keys))
-    sql = (
-        f"SELECT {_COLUMNS}, {values} FROM resource WHERE {conditions}"
-        f" {order_by(keys, backwards=backwards)} LIMIT {count + 1}"
-    )
+    order = order_by(keys, backwards=backwards)
+    source = "resource"
+    if way.steps is not None:
+        live = where(replace(request, tree=EVERYTHING), arguments)
+        if position is not None:
+            live += f" AND {beyond(keys, position, arguments, backwards=backwards)}"
+        source = f"(SELECT * FROM resource WHERE {live} {order} LIMIT {way.steps}) AS resource"
+    sql = f"SELECT {_COLUMNS}, {values} FROM {source} WHERE {conditions} {order} LIMIT {count + 1}"
     return _Page(Statement("search", sql), arguments.values, keys, position, backwards, start, count)
 
 
-async def explain(
-    statements: Statements, request: SearchRequest, signer: CursorSigner, *, on_cluster: bool
-) -> Explanation:
-    """How the statement of a page is carried out, as it is carried out."""
-    asked = _page(request, signer, on_cluster)
-    row = await statements.row(
-        Statement("explain", f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {asked.statement.sql}"), *asked.arguments
-    )
-    [explained] = orjson.loads(row[0])
+async def explain(statements: Statements, request: SearchRequest, signer: CursorSigner, survey: Survey) -> Explanation:
+    """How the statement that gives the page is carried out, as it is carried out."""
+    for asked in await _pages(statements, request, signer, survey):
+        row = await statements.row(
+            Statement("explain", f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {asked.statement.sql}"), *asked.arguments
+        )
+        [explained] = orjson.loads(row[0])
+        if explained["Plan"]["Actual Rows"] > asked.count:
+            break
     nodes = list(_objects(explained))
     tasks = [node["Task Count"] for node in nodes if "Task Count" in node]
     return Explanation(
@@ -136,7 +181,7 @@ async def count(statements: Statements, request: SearchRequest, *, estimate: boo
     """The number of matches. On Citus, whose plans hide the workers' estimates, an estimate is accurate too."""
     _require_restricted(request)
     arguments = Arguments()
-    conditions = where(request, arguments)
+    conditions = where(request, arguments, Way(by_strings=asks_for_a_text(request.tree)))
     if estimate:
         plan = await statements.row(
             Statement("estimate", f"EXPLAIN (FORMAT JSON) SELECT 1 FROM resource WHERE {conditions}"),
