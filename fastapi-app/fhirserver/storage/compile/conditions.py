@@ -46,9 +46,11 @@ def where(request: SearchRequest, arguments: Arguments, way: Way = _ANY_WAY) -> 
     """The WHERE clause of a request: type, buckets, tree; deleted and forwarding rows never match."""
     parts = ["content IS NOT NULL"]
     if request.resource_type:
+        resource_type = arguments.add(request.resource_type, "text")
         # Keys tell the type too, but PostgreSQL, which doesn't know, would read the index of all that are of the type.
-        by_type = "(resource_type || '')" if way.by_keys else "resource_type"
-        parts.append(f"{by_type} = {arguments.add(request.resource_type, 'text')}")
+        parts.append(
+            f"(resource_type <> {resource_type}) IS FALSE" if way.by_keys else f"resource_type = {resource_type}"
+        )
     elif request.types:
         parts.append(condition(TypeMatch(request.types), arguments))
     if request.buckets is not None and way.in_buckets:

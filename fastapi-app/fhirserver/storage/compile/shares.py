@@ -7,24 +7,21 @@ from math import ceil, prod
 
 from fhirserver.search.query.tree import And, KeyMatch, Node, Or, RangeMatch, StringMatch
 
-# A key that is not among the most common ones is taken to be so much rarer than the rarest of these.
-_RARER = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The number of rows of a table, the shares of types and of its most common keys, and ids that cut it into equal
-    parts."""
+    """The number of rows of a table, the shares of its types and of its most common keys, that of any other key, and
+    ids that cut the table into equal parts."""
 
     rows: float
     types: Mapping[str, float]
     shares: Mapping[int, float]
+    rare: float
     ids: Sequence[str]
 
     def share(self, keys: Collection[int]) -> float:
         """The share of rows that have one of these keys; too high where some have several."""
-        rare = min(self.shares.values(), default=0.0) / _RARER
-        return min(1.0, sum(self.shares.get(key, rare) for key in keys))
+        return min(1.0, sum(self.shares.get(key, self.rare) for key in keys))
 
     def bound(self, position: str | None, part: float, *, down: bool) -> str | None:
         """The id with this part of all rows between it and a position, or the end of the order that is gone through;

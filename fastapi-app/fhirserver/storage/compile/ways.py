@@ -72,7 +72,7 @@ def ways(
         yield Way(in_buckets=share is None or share * statistics.rows < _MANY_OF_A_BUCKET)
         return
     if request.buckets is None and request.resource_type and all(sort.by == "id" for sort in request.sort):
-        if asks_for_a_text(request.tree):
+        if _asks_for_a_text(request.tree):
             yield Way(steps=balance(request, statistics, statistics.types.get(request.resource_type, 0.0)))
             yield Way(by_strings=True)
             return
@@ -98,15 +98,33 @@ def balance(request: SearchRequest, statistics: Statistics, share: float = 1.0) 
     return ceil(sqrt(((request.count or 0) + 1) * share * statistics.rows))
 
 
-def asks_for_a_text(node: Node) -> bool:
+def to_all(request: SearchRequest) -> Way:
+    """The way to all matches, in no order."""
+    return Way(by_keys=_asks_for_keys(request.tree), by_strings=_asks_for_a_text(request.tree))
+
+
+def _asks_for_keys(node: Node) -> bool:
+    match node:
+        case KeyMatch():
+            return True
+        case RangeMatch(among=among) | StringMatch(among=among):
+            return bool(among)
+        case And(parts=parts):
+            return any(map(_asks_for_keys, parts)) and not any(map(_asks_for_ids, parts))
+        case Or(parts=parts):
+            return bool(parts) and all(map(_asks_for_keys, parts))
+    return False
+
+
+def _asks_for_a_text(node: Node) -> bool:
     """Whether strings have to contain a text, by which an index finds them."""
     match node:
         case StringMatch(how="contains" | "ends", text=text):
             return len(text) >= _INDEXED
         case And(parts=parts):
-            return any(map(asks_for_a_text, parts))
+            return any(map(_asks_for_a_text, parts))
         case Or(parts=parts):
-            return bool(parts) and all(map(asks_for_a_text, parts))
+            return bool(parts) and all(map(_asks_for_a_text, parts))
     return False
 
 

@@ -13,7 +13,7 @@ from fhirserver.storage.compile.conditions import between, condition, where
 from fhirserver.storage.compile.order import Key, beyond, keys_of, order_by
 from fhirserver.storage.compile.shares import Statistics
 from fhirserver.storage.compile.sql import Arguments
-from fhirserver.storage.compile.ways import Way, asks_for_a_text, balance, dates, none_lasts, ways
+from fhirserver.storage.compile.ways import Way, balance, dates, none_lasts, to_all, ways
 from fhirserver.storage.cursor import CursorSigner
 from fhirserver.storage.repositories.reading import stored
 from fhirserver.storage.repositories.survey import Survey
@@ -181,7 +181,7 @@ async def count(statements: Statements, request: SearchRequest, *, estimate: boo
     """The number of matches. On Citus, whose plans hide the workers' estimates, an estimate is accurate too."""
     _require_restricted(request)
     arguments = Arguments()
-    conditions = where(request, arguments, Way(by_strings=asks_for_a_text(request.tree)))
+    conditions = where(request, arguments, Way() if estimate else to_all(request))
     if estimate:
         plan = await statements.row(
             Statement("estimate", f"EXPLAIN (FORMAT JSON) SELECT 1 FROM resource WHERE {conditions}"),

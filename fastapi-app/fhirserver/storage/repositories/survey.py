@@ -10,6 +10,8 @@ from fhirserver.storage.compile.shares import Statistics
 _SECONDS = 300.0
 _SECONDS_UNTIL_THERE_ARE_ANY = 10.0
 _COLUMNS = 3
+# A key that is not among the most common ones is taken to be so much rarer than the rarest of these.
+_RARER = 10
 
 _STATISTICS = (
     "SELECT attname AS column, reltuples AS rows, most_common_vals::text::text[] AS common,"
@@ -50,4 +52,4 @@ def _statistics(keys: Any, id: Any, resource_type: Any) -> Statistics | None:
     types = dict(zip(resource_type["common"] or (), resource_type["shares"] or (), strict=False))
     # After the shares of the elements come the least, the greatest and that of NULL.
     shares = dict(zip(map(int, keys["elements"]), keys["element_shares"], strict=False))
-    return Statistics(keys["rows"], types, shares, id["bounds"])
+    return Statistics(keys["rows"], types, shares, min(shares.values()) / _RARER, id["bounds"])
