@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from typing import Protocol
 
-from fhirserver.audit.content import content_of, outcome_of
+from fhirserver.audit.content import content_of, moment_of, outcome_of
 from fhirserver.audit.facts import Facts, NewEvent, Who
 from fhirserver.audit.index import EventIndex
 from fhirserver.fhir.definitions import Definitions
@@ -18,6 +18,14 @@ class Recorder(Protocol):
 
     def bucket(self) -> int:
         """Where the next events are kept."""
+        ...
+
+    def begin(self) -> None:
+        """A request is under way that will have events."""
+        ...
+
+    def end(self) -> None:
+        """One that has begun has ended."""
         ...
 
     async def keep(self, events: Sequence[NewEvent]) -> None:
@@ -40,7 +48,7 @@ class Auditor:
         self._rules = rules
         self._zone = zone
         self._observer = observer
-        self._recorder = recorder
+        self.recorder = recorder
         self._clock = clock
         self._new_id = new_id
         self.definitions, version = rules()
@@ -50,8 +58,9 @@ class Auditor:
         """The event, to be kept in this bucket."""
         index = self._present()
         id, recorded = self._new_id(bucket), self._clock()
-        content = content_of(facts, who, request_id, self._observer, id, recorded)
-        entry = index.entry(facts, who, request_id, id, recorded, content)
+        moment = moment_of(recorded)
+        content = content_of(facts, who, request_id, self._observer, id, moment)
+        entry = index.entry(facts, who, request_id, id, recorded, moment, content)
         line = {
             "event_id": id,
             "kind": facts.kind,
@@ -66,8 +75,8 @@ class Auditor:
     async def record(self, given: Sequence[tuple[Facts, Who, str]]) -> None:
         """Keep the events of these facts. Raises `Unavailable` if that can't be done."""
         if given:
-            bucket = self._recorder.bucket()
-            await self._recorder.keep([self.event(*one, bucket) for one in given])
+            bucket = self.recorder.bucket()
+            await self.recorder.keep([self.event(*one, bucket) for one in given])
 
     def indexed_anew(self, event: NewEvent) -> NewEvent:
         """The event with the entry that the present rules make of it."""

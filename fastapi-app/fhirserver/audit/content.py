@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/auditevent.html
 """
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -12,12 +12,11 @@ from typing import Any
 
 from fhirserver.audit import codes
 from fhirserver.audit.codes import Code
-from fhirserver.audit.facts import Facts, Touched, Who
+from fhirserver.audit.facts import Facts, Who
 from fhirserver.audit.kinds import KINDS, Kind
 from fhirserver.fhir.resource_json import serialize
 
 _IP_ADDRESS, _URI = "2", "5"
-_LIFECYCLES = {"create": "1", "update": "3", "delete": "14"}
 _TAG = serialize([codes.RECORDED.coding()])
 
 
@@ -26,31 +25,18 @@ def outcome_of(status: int) -> str:
     return "0" if status < 400 else "4" if status < 500 else "8"
 
 
-def content_of(facts: Facts, who: Who, request_id: str, observer: str, id: str, recorded: datetime) -> bytes:
+def moment_of(recorded: datetime) -> str:
+    """The instant as it stands in an event: in UTC, to the millisecond."""
+    return f"{recorded.isoformat('T', 'milliseconds')[:23]}Z"
+
+
+def content_of(facts: Facts, who: Who, request_id: str, observer: str, id: str, moment: str) -> bytes:
     """The text of the AuditEvent. `observer` is how this server is called: the base of its URLs."""
-    moment = b"%b.%03dZ" % (recorded.strftime("%Y-%m-%dT%H:%M:%S").encode(), recorded.microsecond // 1000)
-    return b"".join(
-        (
-            b'{"resourceType":"AuditEvent","id":"',
-            id.encode(),
-            b'","meta":{"versionId":"1","lastUpdated":"',
-            moment,
-            b'","tag":',
-            _TAG,
-            b"},",
-            _kind_text(facts.kind),
-            b',"recorded":"',
-            moment,
-            b'",',
-            _outcome_text(facts.status),
-            _agents_text(facts.kind, who, observer),
-            b',"source":',
-            _source_text(observer),
-            b',"entity":[',
-            b",".join(_entities(facts, request_id)),
-            b"]}",
-        )
-    )
+    before, after = _frame(facts.kind, facts.status, who, observer)
+    head = f'{{"resourceType":"AuditEvent","id":"{id}","meta":{{"versionId":"1","lastUpdated":"{moment}","tag":'
+    recorded = f',"recorded":"{moment}",'.encode()
+    entities = b",".join(_entities(facts, request_id))
+    return b"".join((head.encode(), before, recorded, after, entities, b"]}"))
 
 
 def described(kind: str, status: int) -> dict[str, Any]:
@@ -62,8 +48,7 @@ def described(kind: str, status: int) -> dict[str, Any]:
     return elements | {"action": known.action, "outcome": outcome_of(status)}
 
 
-@lru_cache(maxsize=4096)
-def agents(kind: str, who: Who, observer: str) -> Sequence[dict[str, Any]]:
+def agents(kind: str, who: Who, observer: str) -> list[dict[str, Any]]:
     """`AuditEvent.agent`: the client, this server, and the user if there is one."""
     known, is_user = KINDS[kind], who.kind == "user"
     client = {
@@ -79,8 +64,8 @@ def agents(kind: str, who: Who, observer: str) -> Sequence[dict[str, Any]]:
         "network": {"address": observer, "type": _URI},
     }
     if who.kind is None:
-        return client, server
-    return (client, server, _user(known, who)) if is_user else (client | {"name": who.name} | _policy(who), server)
+        return [client, server]
+    return [client, server, _user(known, who)] if is_user else [client | {"name": who.name} | _policy(who), server]
 
 
 def source(observer: str) -> dict[str, Any]:
@@ -113,31 +98,24 @@ def _purposes(who: Who) -> list[dict[str, Any]]:
 
 
 @lru_cache(maxsize=4096)
-def _agents_text(kind: str, who: Who, observer: str) -> bytes:
-    """The text of `agent`, after that of `purposeOfEvent` if the request has a purpose."""
-    before = b',"purposeOfEvent":' + serialize(_purposes(who)) if who.purpose_of_use else b""
-    return before + b',"agent":' + serialize(agents(kind, who, observer))
+def _frame(kind: str, status: int, who: Who, observer: str) -> tuple[bytes, bytes]:
+    """What events of a kind, an outcome and a caller have in common: before the instant, and between it and what
+    entities there are."""
+    elements = {name: value for name, value in described(kind, status).items() if name != "outcome"}
+    before = _TAG + b"}," + serialize(elements)[1:-1]
+    purposes = {"purposeOfEvent": _purposes(who)} if who.purpose_of_use else {}
+    after = _outcome(status) | purposes | {"agent": agents(kind, who, observer), "source": source(observer)}
+    return before, serialize(after)[1:-1] + b',"entity":['
 
 
-@lru_cache(maxsize=256)
-def _kind_text(kind: str) -> bytes:
-    return serialize({name: value for name, value in described(kind, 200).items() if name != "outcome"})[1:-1]
-
-
-@lru_cache(maxsize=256)
-def _outcome_text(status: int) -> bytes:
+def _outcome(status: int) -> dict[str, Any]:
     if status < 400:
-        return b'"outcome":"0"'
+        return {"outcome": "0"}
     try:
         reason = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         reason = str(status)
-    return serialize({"outcome": outcome_of(status), "outcomeDesc": reason})[1:-1]
-
-
-@lru_cache(maxsize=16)
-def _source_text(observer: str) -> bytes:
-    return serialize(source(observer))
+    return {"outcome": outcome_of(status), "outcomeDesc": reason}
 
 
 def _coded(*, type: Code, role: Code | None = None) -> bytes:
@@ -150,21 +128,19 @@ _DATA = _coded(type=codes.SYSTEM_OBJECT, role=codes.DOMAIN_RESOURCE)
 _PATIENT = _coded(type=codes.PERSON, role=codes.PATIENT)
 _ABOUT = _coded(type=codes.SYSTEM_OBJECT, role=codes.SECURITY_RESOURCE)
 _QUERY = _coded(type=codes.SYSTEM_OBJECT, role=codes.QUERY)[1:]
+_LIFECYCLES: dict[str | None, bytes] = {None: b""} | {
+    change: b',"lifecycle":' + serialize(Code(codes.LIFECYCLE, code).coding())
+    for change, code in {"create": "1", "update": "3", "delete": "14"}.items()
+}
 
 
 def _entities(facts: Facts, request_id: str) -> Iterator[bytes]:
     yield b'{"what":{"identifier":{"value":%b}}%b}' % (serialize(request_id), _REQUEST)
     for touched in facts.touched:
-        yield b'{"what":{"reference":"%b"}%b%b}' % (str(touched).encode(), _DATA, _lifecycle(touched))
+        yield b'{"what":{"reference":"%b"}%b%b}' % (str(touched).encode(), _DATA, _LIFECYCLES[touched.change])
     for patient in facts.patients:
         yield b'{"what":{"reference":"Patient/%b"}%b}' % (patient.encode(), _PATIENT)
     if facts.query is not None:
         yield b'{%b,"query":"%b"}' % (_QUERY, b64encode(facts.query.encode("utf-8", "replace")))
     if facts.about is not None:
         yield b'{"what":{"identifier":{"value":%b}}%b}' % (serialize(facts.about), _ABOUT)
-
-
-def _lifecycle(touched: Touched) -> bytes:
-    if touched.change is None:
-        return b""
-    return b',"lifecycle":' + serialize(Code(codes.LIFECYCLE, _LIFECYCLES[touched.change]).coding())

@@ -6,6 +6,7 @@ an event by the words of its codes.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from math import floor
@@ -28,6 +29,15 @@ _WHEN = _DATE.range()
 _MOST = 4096
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What many events have in common; `references` are (key, target)."""
+
+    keys: frozenset[int]
+    references: tuple[tuple[int, int], ...]
+    strings: str
+
+
 class EventIndex:
     """Entries of events by these definitions. `observer` is how this server is called in the events."""
 
@@ -40,20 +50,20 @@ class EventIndex:
         self._is_quick = all(parameter.source is None for parameter in indexed(definitions, _TYPE).values())
         self._shared = lru_cache(maxsize=_MOST)(self._of_all)
 
-    def entry(self, facts: Facts, who: Who, request_id: str, id: str, recorded: datetime, content: bytes) -> IndexEntry:
-        """The entry of the event with these facts, which became `content`."""
+    def entry(
+        self, facts: Facts, who: Who, request_id: str, id: str, recorded: datetime, moment: str, content: bytes
+    ) -> IndexEntry:
+        """The entry of the event with these facts, which became `content`; `moment` is the text of `recorded`."""
         if not self._is_quick:
             return self.extracted(content)
-        moment = f"{recorded:%Y-%m-%dT%H:%M:%S}.{recorded.microsecond // 1000:03d}Z"
         shared = self._shared(
             facts.kind, outcome_of(facts.status), bool(facts.touched), bool(facts.patients), facts.query is not None,
             facts.about is not None, who, moment[:16],
         )  # fmt: skip
-        keys = set(shared.keys)
-        keys.update((_ENTITY.token(None, request_id), _ENTITY.token("", request_id)))
+        keys = {_ENTITY.token(None, request_id), _ENTITY.token("", request_id)}
         if facts.about:
             keys.update((_ENTITY.token(None, facts.about), _ENTITY.token("", facts.about)))
-        references = dict.fromkeys(zip(shared.ref_key, shared.ref_target, strict=True))
+        references = dict.fromkeys(shared.references)
         for resource_type, one in _named(facts):
             target = self_key(resource_type, one)
             keys.add(_ENTITY.reference ^ target)
@@ -63,7 +73,8 @@ class EventIndex:
                 references[_PATIENT.reference, target] = None
         low, high = date_interval(moment, self._zone)
         return IndexEntry(
-            list(keys), [_WHEN], [low], [high], [key for key, _ in references], [target for _, target in references],
+            [*shared.keys, *(keys - shared.keys)], [_WHEN], [low], [high],
+            [key for key, _ in references], [target for _, target in references],
             self_key(_TYPE, id), shared.strings, sort_date=recorded, index_version=self.index_version,
         )  # fmt: skip
 
@@ -75,15 +86,14 @@ class EventIndex:
 
     def _of_all(
         self, kind: str, outcome: str, has_data: bool, has_patient: bool, asks: bool, about: bool, who: Who, minute: str
-    ) -> IndexEntry:
+    ) -> _Shared:
         """What the events of this kind, of this caller, in this minute (`2026-01-31T09:30`) have in common."""
         entry = self._of_agents(kind, who)
         keys = {*entry.keys, *self._of_kind(kind, outcome, has_data, has_patient, asks, about)}
         start = date_interval(f"{minute}:00Z", self._zone)[0]
         day = datetime.fromtimestamp(floor(start), self._zone).date().isoformat()
         keys.update((_DATE.present, _DATE.date(day[:4]), _DATE.date(day[:7]), _DATE.date(day)))
-        entry.keys = list(keys)
-        return entry
+        return _Shared(frozenset(keys), tuple(zip(entry.ref_key, entry.ref_target, strict=True)), entry.strings)
 
     def _of_kind(
         self, kind: str, outcome: str, has_data: bool, has_patient: bool, asks: bool, about: bool
@@ -109,7 +119,7 @@ class EventIndex:
         return [*self._extractor.extract(shared, _TYPE, self._observer).keys, _ENTITY.present]
 
     def _of_agents(self, kind: str, who: Who) -> IndexEntry:
-        listed = {"resourceType": _TYPE, "agent": list(agents(kind, who, self._observer))}
+        listed = {"resourceType": _TYPE, "agent": agents(kind, who, self._observer)}
         return self._extractor.extract(listed, _TYPE, self._observer)
 
 

@@ -13,22 +13,24 @@ from typing import Literal, Protocol
 
 from fhirserver.audit.facts import NewEvent
 from fhirserver.fhir.outcomes import FhirError, Unavailable
-from fhirserver.observability.logging import get_logger, places
+from fhirserver.observability.logging import get_logger, info_each, places
 from fhirserver.observability.metrics import observe_audit_batch, observe_audit_events, observe_audit_failure
 
 Mode = Literal["before", "batch"]
 
 INTERVAL = 0.5
 """Seconds between two batches, where nobody waits for them."""
-GATHERING = 0.002
-"""Seconds for which others may join a batch that is waited for, where the one before had several events."""
+GATHERING = 0.005
+"""Seconds for which a batch that is waited for stays open to the other requests that are under way, where the one
+before had several events."""
 LARGEST = 500
 """Events in a batch; more that come at once stay together."""
 LONGEST = 5.0
 """Seconds that events may be kept from being written before requests fail, where nobody waits for them."""
 _PAUSE = 0.2  # seconds after a failure
 
-_log = get_logger("fhirserver.audit")
+_LOGGER = "fhirserver.audit"
+_log = get_logger(_LOGGER)
 
 
 class EventStore(Protocol):
@@ -77,10 +79,25 @@ class BatchRecorder:
         self._failing_since: float | None = None
         self._ending = asyncio.Event()
         self._comes_together = False  # whether requests end at the same time, at present
+        self._under_way = 0
+        self._waiting = 0
+        self._nobody_else = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def bucket(self) -> int:
         return self._filling().bucket
+
+    def begin(self) -> None:
+        self._under_way += 1
+
+    def end(self) -> None:
+        self._under_way -= 1
+        self._look()
+
+    def _look(self) -> None:
+        """Whether all requests that are under way wait for the batch."""
+        if self._waiting >= self._under_way:
+            self._nobody_else.set()
 
     def problem(self) -> str | None:
         """What keeps events from being written, if anything does."""
@@ -95,11 +112,15 @@ class BatchRecorder:
         self._wake.set()
         if not self._waits:
             return
+        self._waiting += 1
+        self._look()
         try:
             await asyncio.shield(batch.done)
         except FhirError as error:
             if self._required:
                 raise Unavailable("the audit log can't be written") from error
+        finally:
+            self._waiting -= 1
 
     def _filling(self) -> _Batch:
         """The batch that takes further events."""
@@ -147,7 +168,7 @@ class BatchRecorder:
             self._wake.clear()
             while self._batches:
                 if self._waits and self._comes_together:
-                    await self._pause(GATHERING)
+                    await self._gather()
                 if await self._write():
                     continue
                 if self._ending.is_set():
@@ -155,6 +176,15 @@ class BatchRecorder:
                 await self._pause(_PAUSE)
             if self._ending.is_set():
                 return
+
+    async def _gather(self) -> None:
+        self._nobody_else.clear()
+        self._look()
+        try:
+            async with asyncio.timeout(GATHERING):
+                await self._nobody_else.wait()
+        except TimeoutError:
+            return
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -194,8 +224,10 @@ class BatchRecorder:
 def told(events: Sequence[NewEvent]) -> None:
     """Log events that are kept: a line for each."""
     observe_audit_events(len(events))
-    for event in events:
-        _log.info("audit", **event.line)
+    if len(events) == 1:
+        _log.info("audit", **events[0].line)
+    else:
+        info_each(_LOGGER, "audit", [event.line for event in events])
 
 
 def _retrieved(done: "asyncio.Future[None]") -> None:

@@ -3,6 +3,7 @@
 import logging
 import sys
 import traceback
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import orjson
@@ -50,6 +51,21 @@ def configure(level: str = "INFO", output: Format = "json") -> None:
 def get_logger(name: str) -> Any:
     """A logger whose lines say that they come from `name`."""
     return structlog.get_logger(component=name)
+
+
+def info_each(name: str, event: str, lines: Iterable[Mapping[str, Any]]) -> None:
+    """A line of the level INFO for each of these, by the logger of this name: all of one moment, in one piece."""
+    if not get_logger(name).is_enabled_for(logging.INFO):
+        return
+    configured = structlog.get_config()
+    *adding, render = configured["processors"]
+    shared: Any = {"event": event, "component": name}
+    for add in adding:
+        shared = add(None, "info", shared)
+    rendered = [render(None, "info", {**shared, **line}) for line in lines]
+    if rendered:
+        end = b"\n" if isinstance(rendered[0], bytes) else "\n"
+        configured["logger_factory"]().info(end.join(rendered))
 
 
 def places(error: BaseException) -> list[str]:

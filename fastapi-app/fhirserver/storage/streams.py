@@ -17,6 +17,7 @@ import asyncpg
 from fhirserver.audit.chain import Chain, Head
 from fhirserver.audit.facts import NewEvent
 from fhirserver.fhir.datatypes.ids import BUCKETS
+from fhirserver.interactions.store import WriteConflict
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.repositories import auditing
 from fhirserver.storage.statements import Observe, Statements
@@ -47,14 +48,19 @@ class Streams:
     ) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
         """The rows of these events, which are to be inserted and committed by this connection within the block.
 
-        If the block raises, what became of them is not known: the stream ends there.
+        If the block raises, what became of them is not known: the stream ends there. Of a `WriteConflict` it is known:
+        nothing was written.
         """
         stream = self._streams.pop(statements.driver, None) or await self._begin()
         head, rows = stream.head, []
         for event in events:
             head = self._chain.next(stream.number, head, event.id, event.recorded, event.content)
             rows.append(auditing.event_row(event, stream.number, head))
-        yield rows
+        try:
+            yield rows
+        except WriteConflict:
+            self._streams[statements.driver] = stream
+            raise
         stream.head = head
         self._streams[statements.driver] = stream
         self._moved[stream.number] = head

@@ -112,9 +112,9 @@ class PostgresSession:
         if not events or self._statements.driver.is_in_transaction():
             await writing.write(self._statements, changes)
             self.events += events
-        elif len(changes) == 1 and len(events) == 1 and auditing.is_plain_insert(changes[0]):
+        elif len(changes) == 1 and len(events) == 1 and (write_both := auditing.at_once(changes[0])) is not None:
             async with self._audit.extended(self._statements, events) as [row]:
-                await auditing.insert_with_event(self._statements, changes[0], row)
+                await write_both(self._statements, changes[0], row)
             self.events += events
         else:
             async with self.transaction():

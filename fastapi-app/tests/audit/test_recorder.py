@@ -92,6 +92,34 @@ async def test_a_batch_is_written_soon_without_a_stop(dsn: str) -> None:
     await process.close()
 
 
+async def test_who_is_long_under_way_holds_nobody_up(audited: Audited) -> None:
+    audited.recorder.begin()
+    try:
+        async with audited.client(**await audited.bearer(await audited.user("admin"))) as client:
+            sent = await asyncio.gather(*(send(client, "GET", f"/fhir/Patient/{number}") for number in range(20)))
+    finally:
+        audited.recorder.end()
+    for _, id in sent:
+        assert len(await audited.events(id)) == 1
+
+
+async def test_of_many_who_update_a_version_one_has_the_event_of_that(audited: Audited) -> None:
+    async with audited.client(**await audited.bearer(await audited.user("admin"))) as client:
+        made = (await client.post("/fhir/Patient", json={"resourceType": "Patient"})).json()
+        sent = await asyncio.gather(
+            *(
+                send(client, "PUT", f"/fhir/Patient/{made['id']}", json=made, headers={"If-Match": 'W/"1"'})
+                for _ in range(12)
+            )
+        )
+    assert sorted(answer.status_code for answer, _ in sent) == [200, *[412] * 11]
+    for answer, id in sent:
+        [event] = await audited.events(id)
+        assert event["outcome"] == ("0" if answer.status_code == 200 else "4")
+    found = [problem async for _, problems in audited.opened.audit_log().problems() for problem in problems]
+    assert [problem for problem in found if "another key" not in problem.text] == []
+
+
 def _serve(dsn: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [

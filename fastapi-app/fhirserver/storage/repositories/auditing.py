@@ -1,6 +1,6 @@
 """The audit log: events as rows of `resource` that stand in a stream, and how far each stream goes."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -10,10 +10,49 @@ from fhirserver.audit.codes import RECORDED
 from fhirserver.audit.facts import NewEvent
 from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.interactions.store import FOLLOWED, NewVersion, WriteConflict
-from fhirserver.storage.repositories.writing import COLUMNS, index_values, row
+from fhirserver.storage import binary_copy
+from fhirserver.storage.binary_copy import (
+    Encode,
+    doubles,
+    flag,
+    instant,
+    integer,
+    long,
+    longs,
+    octets,
+    text,
+    words,
+)
+from fhirserver.storage.repositories.writing import COLUMNS, GUARD, REPLACE, index_values, row
 from fhirserver.storage.statements import Statement, Statements
 
 AUDIT_COLUMNS = (*COLUMNS, "audit_stream", "audit_sequence", "audit_hash")
+_ENCODE: Mapping[str, Encode] = {
+    "bucket": integer,
+    "resource_type": text,
+    "id": text,
+    "version_id": long,
+    "last_updated": instant,
+    "deleted": flag,
+    "forward_to": integer,
+    "content": octets,
+    "keys": longs,
+    "range_key": longs,
+    "range_low": doubles,
+    "range_high": doubles,
+    "ref_key": longs,
+    "ref_target": longs,
+    "self_key": long,
+    "strings": text,
+    "texts": text,
+    "words": words,
+    "sort_date": instant,
+    "index_version": integer,
+    "audit_stream": integer,
+    "audit_sequence": long,
+    "audit_hash": octets,
+}
+_ENCODES = [_ENCODE[name] for name in AUDIT_COLUMNS]
 _WIDTH = len(AUDIT_COLUMNS)
 
 
@@ -28,6 +67,16 @@ INSERT_WITH_EVENT = Statement(
     "insert",
     f"INSERT INTO resource ({', '.join(AUDIT_COLUMNS)})"
     f" VALUES ({_placeholders(1, len(COLUMNS))}, NULL, NULL, NULL), ({_placeholders(len(COLUMNS) + 1, _WIDTH)})",
+)
+_EVENT_VALUES = _placeholders(len(COLUMNS) + 2, _WIDTH - 1)
+# The event goes with the row that is replaced, from which it has its bucket: so Citus sees that all is on one shard.
+REPLACE_WITH_EVENT = Statement(
+    "replace",
+    REPLACE.sql.replace(
+        " UPDATE resource SET",
+        f", event AS (INSERT INTO resource ({', '.join(AUDIT_COLUMNS)}) SELECT bucket, {_EVENT_VALUES} FROM resource"
+        f" WHERE {GUARD} AND EXISTS (SELECT 1 FROM old) RETURNING 1) UPDATE resource SET",
+    ),
 )
 LOCK = Statement("audit_lock", "SELECT pg_advisory_xact_lock(hashtextextended('audit streams', 0))")
 LAST = Statement("audit_last", "SELECT coalesce(max(number), 0) FROM audit_stream")
@@ -77,19 +126,15 @@ MOVE_START = Statement(
 _TAG = f'%"{RECORDED.system}","code":"{RECORDED.code}"%'
 
 
+WriteWithEvent = Callable[[Statements, NewVersion, tuple[Any, ...]], Awaitable[None]]
+
+
 def event_row(event: NewEvent, stream: int, head: Head) -> tuple[Any, ...]:
     """The values of `AUDIT_COLUMNS`."""
     return (
         event.bucket, "AuditEvent", event.id, 1, event.recorded, False, None, event.content,
         *index_values(event.entry), stream, head.sequence, head.hash,
     )  # fmt: skip
-
-
-def is_plain_insert(change: NewVersion) -> bool:
-    """Whether the change is one row that is inserted, and nothing else."""
-    version = change.version
-    is_alone = not change.elsewhere and version.resource_type not in FOLLOWED
-    return is_alone and change.previous is None and home_bucket(version.id) == version.bucket
 
 
 async def insert_with_event(statements: Statements, change: NewVersion, event: tuple[Any, ...]) -> None:
@@ -100,12 +145,29 @@ async def insert_with_event(statements: Statements, change: NewVersion, event: t
         raise WriteConflict from error
 
 
+async def replace_with_event(statements: Statements, change: NewVersion, event: tuple[Any, ...]) -> None:
+    """Replace a version and insert the event of that by one statement. Raises `WriteConflict` if it was replaced."""
+    replaced = change.previous.version_id if change.previous is not None else None
+    if await statements.run(REPLACE_WITH_EVENT, *row(change), replaced, *event[1:]) != 1:
+        raise WriteConflict
+
+
+def at_once(change: NewVersion) -> WriteWithEvent | None:
+    """What writes the change and its event by one statement, if that can be done: one row, and nothing else."""
+    version, previous = change.version, change.previous
+    if change.elsewhere or version.resource_type in FOLLOWED:
+        return None
+    if previous is None:
+        return insert_with_event if home_bucket(version.id) == version.bucket else None
+    return replace_with_event if previous.bucket == version.bucket else None
+
+
 async def insert_events(statements: Statements, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert events, all or none. They are of one bucket."""
     if len(rows) == 1:
         await statements.run(INSERT_EVENT, *rows[0])
     else:
-        await statements.copy("audit_copy", "resource", AUDIT_COLUMNS, rows)
+        await statements.copy_encoded("audit_copy", "resource", AUDIT_COLUMNS, binary_copy.rows(_ENCODES, rows))
 
 
 async def links(statements: Statements, stream: int, after: int, id: str, count: int) -> Sequence[Link]:

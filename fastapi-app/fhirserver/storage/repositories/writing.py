@@ -51,7 +51,7 @@ _HISTORY_COLUMNS = (
 _NO_ENTRY = IndexEntry()
 _VALUES = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
 _AT = "bucket = $1 AND resource_type = $2 AND id = $3"
-_GUARD = f"{_AT} AND version_id = ${len(COLUMNS) + 1} AND forward_to IS NULL"
+GUARD = f"{_AT} AND version_id = ${len(COLUMNS) + 1} AND forward_to IS NULL"
 
 INSERT = Statement("insert", f"INSERT INTO resource ({', '.join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING")
 # The old row is locked, archived and only then replaced. Without the lock, who waits for another writer would archive
@@ -59,12 +59,12 @@ INSERT = Statement("insert", f"INSERT INTO resource ({', '.join(COLUMNS)}) VALUE
 REPLACE = Statement(
     "replace",
     "WITH old AS (INSERT INTO resource_history"
-    f" SELECT bucket, resource_type, id, version_id, last_updated, $5, deleted, content FROM resource WHERE {_GUARD}"
+    f" SELECT bucket, resource_type, id, version_id, last_updated, $5, deleted, content FROM resource WHERE {GUARD}"
     " FOR UPDATE ON CONFLICT (bucket, resource_type, id, version_id) DO UPDATE SET superseded = excluded.superseded"
     " RETURNING 1)"
     f" UPDATE resource SET ({', '.join(COLUMNS[3:])})"
     f" = ROW({', '.join(f'${number}' for number in range(4, len(COLUMNS) + 1))})"
-    f" WHERE {_GUARD} AND EXISTS (SELECT 1 FROM old)",
+    f" WHERE {GUARD} AND EXISTS (SELECT 1 FROM old)",
 )
 LOCK_HOME = Statement("lock_home", f"SELECT forward_to, version_id FROM resource WHERE {_AT} FOR UPDATE")
 TAKE = Statement(

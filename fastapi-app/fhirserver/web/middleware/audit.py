@@ -46,6 +46,7 @@ class AuditGate:
             if not is_replaced:
                 await send(message)
 
+        self.auditor.recorder.begin()
         try:
             await self.app(scope, receive, recording)
         except ClientDisconnect:
@@ -53,6 +54,8 @@ class AuditGate:
         except Exception:
             await _record_defect(scope, trail)
             raise
+        finally:
+            self.auditor.recorder.end()
 
 
 async def _record_defect(scope: Scope, trail: RequestTrail) -> None:
