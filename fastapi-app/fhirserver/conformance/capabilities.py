@@ -23,7 +23,17 @@ TYPE_INTERACTIONS = (
     "create",
     "search-type",
 )
-SYSTEM_INTERACTIONS = ("transaction", "batch", "history-system")
+SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
+OF_ALL_TYPES = (
+    ("_content", "string", "Words anywhere in the resource"),
+    ("_text", "string", "Words of the narrative"),
+    ("_filter", "special", "Conditions with and, or, not and parentheses"),
+    ("_has", "special", "What refers to it: `_has:Observation:patient:code`"),
+    ("_list", "special", "The items of a List"),
+    ("_query", "special", "A named query, defined by an OperationDefinition"),
+    ("_type", "special", "The types of a search over several"),
+)
+"""What can be searched by without being a search parameter with an expression."""
 FORMATS = ("application/fhir+json", "application/json", "json")
 
 
@@ -54,9 +64,13 @@ def capability_statement(
                     for name in definitions.resource_types
                 ],
                 "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                "searchParam": [
+                    {"name": name, "type": type_, "documentation": text} for name, type_, text in OF_ALL_TYPES
+                ],
                 "operation": [
                     _operation(operation) for operation in _operations(definitions) if "system" in operation.levels
                 ],
+                "compartment": [definitions.compartment(code).url for code in definitions.compartments],
             }
         ],
     }

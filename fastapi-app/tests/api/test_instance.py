@@ -157,6 +157,10 @@ async def test_the_capability_statement_is_valid_and_names_every_type(client, de
     statement = (await client.get("metadata")).json()
     assert Validator(definitions).validate(statement, "CapabilityStatement") == []
     assert [item["type"] for item in statement["rest"][0]["resource"]] == list(definitions.resource_types)
+    [rest] = statement["rest"]
+    assert "search-system" in [interaction["code"] for interaction in rest["interaction"]]
+    assert {"_text", "_content", "_filter", "_has", "_list"} <= {known["name"] for known in rest["searchParam"]}
+    assert "http://hl7.org/fhir/CompartmentDefinition/patient" in rest["compartment"]
     terminology = (await client.get("metadata?mode=terminology")).json()
     assert Validator(definitions).validate(terminology, "TerminologyCapabilities") == []
 
