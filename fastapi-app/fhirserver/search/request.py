@@ -108,6 +108,8 @@ class SearchRequest:
         return self.tree == EVERYTHING
 
     def bounded(self, default_count: int, max_count: int) -> "SearchRequest":
-        """With a page size that the server allows."""
-        count = default_count if self.count is None else min(self.count, max_count)
-        return replace(self, count=count)
+        """With a page size that the server allows; the self link tells it if it is less than what was asked for."""
+        if self.count is None or self.count <= max_count:
+            return replace(self, count=default_count if self.count is None else self.count)
+        applied = tuple((name, str(max_count) if name == "_count" else value) for name, value in self.applied)
+        return replace(self, count=max_count, applied=applied)

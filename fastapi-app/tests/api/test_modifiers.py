@@ -250,7 +250,7 @@ async def test_hierarchies_of_references(stored, found, store_all, tag):
         ("Location?near=91|0|1", "latitude"),
         ("Location?near=1|1|1|furlongs", "km"),
         ("Location?near=1|1|-1", "latitude"),
-        ("Patient?gender:exact=male", ":of-type"),
+        ("Patient?gender:exact=male", ":below"),
         ("Observation?subject:below=Patient/1", "hierarchy"),
     ],
 )

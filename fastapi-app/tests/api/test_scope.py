@@ -70,6 +70,28 @@ async def test_pages_over_several_types_give_each_match_once(client, stored, tag
     assert sorted(seen) == sorted(stored.values())
 
 
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("?_tag={tag}&_type=Patient&_sort=-active", "mother other"),  # as on the type itself: the missing ones last
+        ("Patient/{mother}/*?_type=Encounter,Observation&_sort=status", "made own encounter"),  # the same element
+        ("Patient/{mother}/*?_type=Encounter,Observation&_sort=-status", "encounter own made"),
+    ],
+)
+async def test_sorted_by_what_the_types_have_in_common(client, stored, tag, search, expected):
+    answer = await client.get(search.format(tag=tag, **stored))
+    assert ids(answer.json()) == [stored[name] for name in expected.split()]
+
+
+@pytest.mark.parametrize(
+    "search", ["?_sort=status", "?_type=Patient,Encounter&_sort=name", "?_type=Invoice,ChargeItem&_sort=totalgross"]
+)
+async def test_no_order_that_the_types_have_in_common(client, search):
+    answer = await client.get(search)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["_sort"]
+
+
 async def test_the_self_link_is_the_address_that_was_asked(client, stored, tag):
     page = (await client.get(f"Patient/{stored['mother']}/*?_tag={tag}")).json()
     assert link(page, "self") == f"http://test/fhir/Patient/{stored['mother']}/*?_tag={tag}"

@@ -30,6 +30,7 @@ _LINKED = ("_has", "_list", "_filter")
 _MAX_DEPTH = 8
 _MOST_CONTAINED = 8
 _ESCAPES = re.compile(r"([\\,$])")  # but not |, which tells system from code
+_ESCAPES_OF_COMPOSITES = re.compile(r"([\\,])")  # nor $, which is between the parts
 
 
 class LeadsElsewhere(InvalidRequest):
@@ -44,7 +45,9 @@ def is_linked(name: str) -> bool:
 def read_linked(name: str, value: str, resource_type: str, context: Context, depth: int = 0) -> Node:
     """The tree of a chain or a `_has`. Raises UnknownParameter if no type that it leads to has the parameter."""
     if depth == _MAX_DEPTH:
-        raise InvalidRequest(f"'{name[:80]}…' leads over more than {_MAX_DEPTH} references", code="too-costly")
+        raise InvalidRequest(
+            f"'{name[:80]}…' leads over more than {_MAX_DEPTH} references", code="too-costly", expression=name[:80]
+        )
     if context.place and name.startswith(("_has", "_list")):
         raise without_identity(name)
     if name.startswith("_has"):
@@ -104,6 +107,8 @@ def _chained(
             if refused is None or isinstance(refused, UnknownParameter):
                 refused = error
     if refused is not None and not linked:
+        if isinstance(refused, UnknownParameter) and len(targets) > 1:
+            raise UnknownParameter(f"{refused}, nor has anything else that {code} leads to", expression=name[:80])
         raise refused
     link = f"{code}:{modifier}" if modifier else code
     keys = ParameterKeys(resource_type, code, context.place)
@@ -148,7 +153,8 @@ def _read_list(value: str) -> Node:
 def _filter_reader(context: Context, depth: int) -> Reader:
     def compare(name: str, operator: str, value: str, type_: str) -> Node:
         clause = read_clause(name, "x", type_, context)
-        return compared(clause, operator, value, _ESCAPES.sub(r"\\\1", value), node_of)
+        escapes = _ESCAPES_OF_COMPOSITES if clause.parameter.type == "composite" else _ESCAPES
+        return compared(clause, operator, value, escapes.sub(r"\\\1", value), node_of)
 
     def link(name: str, type_: str, of_target: Callable[[str, Reader], Node]) -> Node:
         return _chained(

@@ -14,9 +14,10 @@ from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, searchable
-from fhirserver.search.query.tree import IdMatch, KeyMatch, Node, Not, WordMatch
+from fhirserver.search.query.tree import EVERYTHING, NOTHING, IdMatch, KeyMatch, Node, Not, WordMatch
 from fhirserver.search.types.clause import MAX_VALUES, Clause, prefixed, split, unescape
 from fhirserver.search.types.date import parse_last_updated
+from fhirserver.search.types.token import is_of_identifiers
 from fhirserver.search.words import word_query
 
 _WORDS = ("_text", "_content")
@@ -95,18 +96,27 @@ def read_clause(name: str, value: str, resource_type: str, context: Context) -> 
     )
 
 
-def _require_modifier(parameter: SearchParameter, modifier: str, definitions: Definitions) -> None:
+def _allowed_modifiers(parameter: SearchParameter, definitions: Definitions) -> tuple[str, ...]:
     if parameter.code == "_id":
-        allowed: tuple[str, ...] = ("not",)
-    elif parameter.code in ("_lastUpdated", *_WORDS) or parameter.type == "composite":
+        allowed: tuple[str, ...] = ("missing", "not")
+    elif parameter.code == "_lastUpdated":
+        allowed = ("missing",)
+    elif parameter.code in _WORDS or parameter.type == "composite":
         allowed = ()
     else:
         allowed = ("missing", *PARAMETER_TYPES[parameter.type].modifiers)
         if parameter.type == "reference":
             allowed += ("[type]",)
-    if parameter.modifiers:
-        allowed = tuple(name for name in allowed if name in parameter.modifiers)
-    if not modifier or (modifier in allowed and modifier != "[type]"):
+        if parameter.type == "token" and not is_of_identifiers(parameter, definitions):
+            allowed = tuple(name for name in allowed if name != "of-type")
+    return tuple(name for name in allowed if name in parameter.modifiers) if parameter.modifiers else allowed
+
+
+def _require_modifier(parameter: SearchParameter, modifier: str, definitions: Definitions) -> None:
+    if not modifier:
+        return
+    allowed = _allowed_modifiers(parameter, definitions)
+    if modifier in allowed and modifier != "[type]":
         return
     if "[type]" in allowed and definitions.is_resource_type(modifier):
         return
@@ -137,6 +147,8 @@ def node_of(clause: Clause) -> Node:
     if clause.modifier == "missing":
         if clause.values not in (("true",), ("false",)):
             raise clause.wrong(",".join(clause.values), "true or false")
+        if clause.parameter.code in COLUMNS:  # which everything has
+            return NOTHING if clause.values == ("true",) else EVERYTHING
         present = KeyMatch(f"{clause.parameter.code}:missing=false", (clause.keys.present,))
         return Not(present) if clause.values == ("true",) else present
     if clause.parameter.code == "_id":

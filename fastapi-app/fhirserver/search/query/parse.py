@@ -13,7 +13,7 @@ from fhirserver.search.evaluate import is_evaluable
 from fhirserver.search.query.chains import LeadsElsewhere, is_linked, read_any
 from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
 from fhirserver.search.query.contained import contained_options, contained_tree, is_contained_option
-from fhirserver.search.query.results import ResultParameters
+from fhirserver.search.query.results import GIVEN_ONCE, ResultParameters
 from fhirserver.search.query.routing import buckets_of
 from fhirserver.search.query.scope import membership, types_searched
 from fhirserver.search.query.tree import NOTHING, Node, TypeMatch, conjunction, disjunction
@@ -24,6 +24,9 @@ from fhirserver.search.types.clause import Clause
 _OF_THE_ANSWER = frozenset({"_format", "_pretty"})
 _MOST_VALUES = 4000
 _MOST_LINKED = 50
+_WITHOUT_MODIFIERS = _OF_THE_ANSWER | GIVEN_ONCE | {
+    "_contained", "_containedType", "_cursor", "_elements", "_filter", "_list", "_query", "_sort", "_type"
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -62,16 +65,21 @@ def parse_query(
     types, listed = types_searched(params, resource_type, compartment, definitions)
     if compartment is not None:
         parsed.nodes.append(membership(types, *compartment, definitions))
-    results = ResultParameters(resource_type, definitions)
+    results = ResultParameters((resource_type,) if resource_type else listed, definitions)
     for name, value in params:
         if "\x00" in name or "\x00" in value:
             shown = name.replace("\x00", "")[:80]
             raise InvalidRequest(
                 f"{shown}: the character U+0000 is not allowed", code="value", expression=shown.partition(":")[0]
             )
+        base, colon, modifier = name.partition(":")
+        if colon and base in _WITHOUT_MODIFIERS:
+            raise InvalidRequest(f"{base} takes no modifier '{modifier[:80]}'", code="not-supported", expression=base)
         if name in _OF_THE_ANSWER or is_contained_option(name):
             continue
         if results.take(name, value):
+            if name in GIVEN_ONCE:
+                parsed.applied = [item for item in parsed.applied if item[0] != name]
             if name != "_cursor":
                 parsed.applied.append((name, value))
             continue
@@ -83,10 +91,8 @@ def parse_query(
                 if value != "":
                     parsed.nodes.append(node_of(clause))
                     parsed.clauses.append(clause)
-            else:
-                node = over_types(_of_each(types, name, value, context))
-                if value != "":
-                    parsed.nodes.append(node)
+            elif value != "":
+                parsed.nodes.append(over_types(_of_each(types, name, value, context)))
         except UnknownParameter as error:
             if not lenient:
                 raise
@@ -135,7 +141,7 @@ def _contained(
         lenient=lenient,
         now=context.now,
     )
-    results = ResultParameters("", context.definitions)
+    results = ResultParameters((), context.definitions)
     for name, value in rest:
         results.take(name, value)
     criteria = [item for item in plain.applied if not results.take(*item)]

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/search.html#return
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fhirserver.fhir.definitions import Definitions
@@ -15,6 +16,9 @@ from fhirserver.search.request import Include, Link, Sort
 from fhirserver.search.types.reference import target_types
 from fhirserver.search.types.sorting import sort_paths
 
+GIVEN_ONCE = frozenset({"_count", "_total", "_summary", "_maxresults", "_explain"})
+"""Those of which the last one counts; the others add up."""
+
 _TOTALS = ("none", "estimate", "accurate")
 _SUMMARIES = ("true", "text", "data", "count", "false")
 _MAX_COUNT_DIGITS = 9
@@ -23,10 +27,13 @@ _MAX_SORT_KEYS = 16
 
 
 class ResultParameters:
-    """Takes result parameters one by one; `fields` are those of a SearchRequest."""
+    """Takes result parameters one by one; `fields` are those of a SearchRequest.
 
-    def __init__(self, resource_type: str, definitions: Definitions):
-        self._resource_type = resource_type
+    `types` are those that the search is over, none if they are not told one by one.
+    """
+
+    def __init__(self, types: Sequence[str], definitions: Definitions):
+        self._types = types
         self._definitions = definitions
         self._fields: dict[str, Any] = {}
         self._includes: dict[str, list[Include]] = {"includes": [], "revincludes": []}
@@ -43,12 +50,11 @@ class ResultParameters:
             return True
         if name == "_sort":
             items = value.split(",") if value else []
-            if len(items) > _MAX_SORT_KEYS:
-                raise InvalidRequest(
-                    f"_sort has {len(items)} keys; {_MAX_SORT_KEYS} are allowed", code="too-costly", expression="_sort"
-                )
+            known = self._fields.get("sort", ())
+            if len(known) + len(items) > _MAX_SORT_KEYS:
+                raise InvalidRequest(f"_sort: {_MAX_SORT_KEYS} keys are allowed", code="too-costly", expression="_sort")
             if items:
-                self._fields["sort"] = tuple(self._sort(item.strip()) for item in items)
+                self._fields["sort"] = known + tuple(self._sort(item.strip()) for item in items)
         elif name == "_count":
             self._fields["count"] = _whole_number(name, value)
         elif name == "_total":
@@ -56,7 +62,8 @@ class ResultParameters:
         elif name == "_summary":
             self._fields["summary"] = _one_of(name, value, _SUMMARIES)
         elif name == "_elements":
-            self._fields["elements"] = tuple(item.strip() for item in value.split(",") if item.strip())
+            elements = tuple(item.strip() for item in value.split(",") if item.strip())
+            self._fields["elements"] = self._fields.get("elements", ()) + elements
         elif name == "_maxresults":
             self._fields["max_results"] = _whole_number(name, value)
         elif name == "_explain":
@@ -70,15 +77,17 @@ class ResultParameters:
     def _sort(self, item: str) -> Sort:
         descending = item.startswith("-")
         code = item.removeprefix("-")
-        if "." in code and self._resource_type:
-            return self._linked(code, descending, self._resource_type, 0)
-        if not self._resource_type and code not in ("_id", "_lastUpdated"):
+        if code in ("_id", "_lastUpdated"):
+            return Sort(code, descending, "id" if code == "_id" else "last_updated")
+        read = self._linked if "." in code else self._own
+        orders = {read(code, descending, type_) for type_ in self._types}
+        if len(orders) != 1:
             raise InvalidRequest(
-                f"_sort: '{code[:80]}': several types are sorted by _id and _lastUpdated only",
+                f"_sort: '{code[:80]}' is no order that the types have in common; _id and _lastUpdated always are",
                 code="not-supported",
                 expression="_sort",
             )
-        return self._own(code, descending, self._resource_type or "Basic")
+        return orders.pop()
 
     def _own(self, code: str, descending: bool, resource_type: str) -> Sort:
         parameter = find_parameter(self._definitions, resource_type, code)
@@ -105,7 +114,7 @@ class ResultParameters:
         paths = sort_paths(compile_paths(parameter.expression, resource_type, self._definitions))
         return Sort(code, descending, "json", json_paths=paths) if paths else Sort(code, descending, "string")
 
-    def _linked(self, code: str, descending: bool, resource_type: str, depth: int) -> Sort:
+    def _linked(self, code: str, descending: bool, resource_type: str, depth: int = 0) -> Sort:
         """`subject.name`, `subject:Patient.name`: by what the references lead to."""
         step, _, rest = code.partition(".")
         name, _, modifier = step.partition(":")

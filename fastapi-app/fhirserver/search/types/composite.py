@@ -18,6 +18,7 @@ from fhirserver.fhir.definitions import Component, Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
 from fhirserver.fhir.fhirpath.errors import FhirPathError
 from fhirserver.fhir.fhirpath.paths import compile_paths
+from fhirserver.fhir.outcomes import InvalidRequest
 from fhirserver.search.entry import EntryBuilder
 from fhirserver.search.keys import ParameterKeys, signed
 from fhirserver.search.query.tree import KeyMatch, Node, Or, RangeMatch, StringMatch, conjunction, disjunction
@@ -195,10 +196,7 @@ def _parse_one(clause: Clause, value: str) -> Node:
     if len(texts) != len(parts) or not all(texts):
         names = "$".join(part.parameter.code for part in parts)
         raise clause.wrong(value, f"{len(parts)} values joined by $: {names}")
-    nodes = [
-        _KINDS[part.parameter.type][1](replace(clause, parameter=part.parameter, values=(text,), keys=part.keys))
-        for part, text in zip(parts, texts, strict=True)
-    ]
+    nodes = [_parse_part(clause, part, text) for part, text in zip(parts, texts, strict=True)]
     ranged = _number_of_ranges(parts)
     first = len(nodes) - max(1, ranged)
     heads: Iterable[int] = (0,)
@@ -213,6 +211,15 @@ def _parse_one(clause: Clause, value: str) -> Node:
     if isinstance(last, KeyMatch):
         return KeyMatch(label, tuple(combined(head, key) for head, key in product(heads, last.keys)))
     return disjunction(_under(clause, value, head, parts[-1:], [last]) for head in heads)
+
+
+def _parse_part(clause: Clause, part: _Part, text: str) -> Node:
+    try:
+        return _KINDS[part.parameter.type][1](replace(clause, parameter=part.parameter, values=(text,), keys=part.keys))
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            f"{clause.name}: {error}", expression=clause.parameter.code, code=error.issues[0].code
+        ) from error
 
 
 def _under(clause: Clause, value: str, head: int, parts: Sequence[_Part], nodes: Sequence[Node]) -> Node:

@@ -165,9 +165,10 @@ def _asked(clause: Clause, value: str) -> tuple[str, str, float, float]:
     try:
         low, high = date_interval(text, clause.zone)
     except ValueError as error:
-        raise clause.wrong(
-            value, "a date or time (YYYY, YYYY-MM, YYYY-MM-DD, …), with or without one of the prefixes of R4"
-        ) from error
+        expected = "a date or time (YYYY, YYYY-MM, YYYY-MM-DD, …), with or without one of the prefixes of R4"
+        if " " in text:
+            expected += "; in a URL the + of a time zone is %2B"
+        raise clause.wrong(value, expected) from error
     if prefix == "ap":
         now = clause.now.timestamp()
         margin = 0.1 * max(now - high, low - now, 0.0)

@@ -121,6 +121,13 @@ def _is_of_mime_types(parameter: SearchParameter, definitions: Definitions) -> b
     return any(binding is not None and binding.value_set == _MIME_TYPES for binding in bindings)
 
 
+@lru_cache(maxsize=1024)
+def is_of_identifiers(parameter: SearchParameter, definitions: Definitions) -> bool:
+    """Whether the parameter is about identifiers, which alone have a type for `:of-type`."""
+    branches = compile_paths(parameter.expression or "", parameter.base, definitions)
+    return any(branch.type_name == "Identifier" for branch in branches)
+
+
 def parse(clause: Clause) -> Node:
     """`code`, `system|code`, `|code`, `system|`; with `:not`, all resources that none of these applies to.
 

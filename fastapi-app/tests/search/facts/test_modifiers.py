@@ -88,6 +88,10 @@ FACTS = [
     ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|7", "numbered", "system, code and value"),
     ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|8", "", "another value"),
     ("Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|DL|7", "", "another type"),
+    # what everything has
+    ("ValueSet?_id:missing=true", "", "everything has an id"),
+    ("ValueSet?_id:missing=false&_lastUpdated:missing=false", "set below-a beside-a oid nowhere", "and was stored once"),
+    ("ValueSet?_filter=_id pr true and not (_lastUpdated pr true)", "", "also in a filter"),
     # reference
     ("Observation?subject=@ana", "of-ana of-device of-both", "an id of any type that subject can refer to"),
     ("Observation?subject:Patient=@ana", "of-ana of-both", "an id of this type"),
@@ -116,7 +120,12 @@ FACTS = [
 
 ALLOWED = {
     "Patient?family": ("exact", "contains", "text", "missing"),  # :text as in public workloads: the same as :contains
-    "Observation?method": ("not", "text", "in", "not-in", "above", "below", "of-type", "missing"),
+    "Observation?method": ("not", "text", "in", "not-in", "above", "below", "missing"),  # of-type: of identifiers only
+    "Patient?identifier": ("not", "text", "in", "not-in", "above", "below", "of-type", "missing"),
+    "Patient?_id": ("not", "missing"),
+    "Patient?_lastUpdated": ("missing",),
+    "Patient?_sort": (),
+    "Patient?_filter": (),
     "Observation?subject": ("identifier", "above", "below", "missing"),
     "Patient?birthdate": ("missing",),
     "RiskAssessment?probability": ("missing",),

@@ -70,6 +70,7 @@ def test_the_tree(searcher, resource_type, name, value, tree):
         ("Patient", "_has:Observation:patient", "_has:Type:parameter:parameter"),
         ("Patient", "_has", "_has:Type:parameter:parameter"),
         ("Observation", "patient.name:sounds", "takes no modifier 'sounds'"),
+        ("Observation", "subject.name:sounds", "takes no modifier 'sounds'"),
         ("Observation", "patient.birthdate", "birthdate"),
         ("Patient", "link." * 9 + "name", "more than 8 references"),
         ("Patient", "_has:Patient:link:" * 9 + "name", "more than 8 references"),
@@ -83,8 +84,16 @@ def test_what_makes_no_sense(searcher, resource_type, name, says):
 
 @pytest.mark.parametrize("name", ["patient.dog", "dog.name", "patient.dog.name", "_has:AuditEvent:patient:dog"])
 def test_an_unknown_parameter_at_the_end_is_treated_as_any_unknown_one(searcher, name):
-    with pytest.raises(UnknownParameter):
+    with pytest.raises(UnknownParameter, match="'dog'"):
         searcher.parse("Observation" if "_has" not in name else "Patient", (name, "x"))
     request = searcher.parse("Observation" if "_has" not in name else "Patient", (name, "x"), lenient=True)
     assert len(request.ignored) == 1
     assert request.is_everything
+
+
+def test_the_error_tells_that_nothing_else_has_it_either(searcher):
+    with pytest.raises(UnknownParameter) as raised:
+        searcher.parse("Observation", ("subject.dog", "x"))
+    [issue] = raised.value.issues
+    assert issue.diagnostics.endswith("has no search parameter 'dog', nor has anything else that subject leads to")
+    assert issue.expression == ("subject.dog",)

@@ -62,7 +62,26 @@ def test_what_was_applied(searcher: Searcher) -> None:
     assert issue.diagnostics == "Patient has no search parameter 'nonsense': ignored"
 
 
-@pytest.mark.parametrize("name", ["nonsense", "value-quantity", "Family", "_type", "nonsense:exact", "_sort:asc"])
+@pytest.mark.parametrize(
+    "name", ["family", "birthdate", "_id", "_filter", "general-practitioner.name", "_has:Observation:patient:code"]
+)
+def test_a_name_without_a_value_asks_for_nothing(searcher: Searcher, name: str) -> None:
+    request = searcher.parse("Patient", (name, ""))
+    assert request.is_everything
+    assert request.applied == ()
+
+
+def test_of_what_is_told_once_the_last_counts(searcher: Searcher) -> None:
+    request = searcher.parse(
+        "Patient", ("_count", "1"), ("_sort", "family"), ("_count", "2"), ("_sort", "-given"),
+        ("_elements", "name"), ("_elements", "gender"),
+    )  # fmt: skip
+    assert (request.count, [str(key) for key in request.sort]) == (2, ["family", "-given"])
+    assert request.elements == ("name", "gender")
+    assert [item for item in request.applied if item[0] == "_count"] == [("_count", "2")]
+
+
+@pytest.mark.parametrize("name", ["nonsense", "value-quantity", "Family", "_type", "nonsense:exact"])
 def test_unknown_parameters(searcher: Searcher, name: str) -> None:
     assert searcher.parse("Patient", (name, "1"), lenient=True).is_everything
     with pytest.raises(InvalidRequest, match=f"^Patient has no search parameter '{name.partition(':')[0]}'$") as caught:
@@ -75,14 +94,19 @@ def test_unknown_parameters(searcher: Searcher, name: str) -> None:
     ("resource_type", "name", "message"),
     [
         ("Patient", "gender:exact",
-         "gender is a token parameter and takes no modifier 'exact'; it takes :missing, :not, :text, :in, :not-in, :above, :below, :of-type"),
+         "gender is a token parameter and takes no modifier 'exact'; it takes :missing, :not, :text, :in, :not-in, :above, :below"),
         ("Patient", "family:not",
          "family is a string parameter and takes no modifier 'not'; it takes :missing, :exact, :contains, :text"),
         ("Patient", "birthdate:contains",
          "birthdate is a date parameter and takes no modifier 'contains'; it takes :missing"),
-        ("Patient", "_id:missing", "_id is a token parameter and takes no modifier 'missing'; it takes :not"),
+        ("Patient", "gender:of-type",
+         "gender is a token parameter and takes no modifier 'of-type'; it takes :missing, :not, :text, :in, :not-in, :above, :below"),
+        ("Patient", "_id:exact", "_id is a token parameter and takes no modifier 'exact'; it takes :missing, :not"),
         ("Patient", "_lastUpdated:not",
-         "_lastUpdated is a date parameter and takes no modifier 'not'; it takes none"),
+         "_lastUpdated is a date parameter and takes no modifier 'not'; it takes :missing"),
+        ("Patient", "_sort:asc", "_sort takes no modifier 'asc'"),
+        ("Patient", "_filter:exact", "_filter takes no modifier 'exact'"),
+        ("Patient", "_list:not", "_list takes no modifier 'not'"),
         ("RiskAssessment", "probability:not",
          "probability is a number parameter and takes no modifier 'not'; it takes :missing"),
         ("Observation", "value-quantity:exact",
@@ -90,7 +114,7 @@ def test_unknown_parameters(searcher: Searcher, name: str) -> None:
         ("Observation", "subject:Nonsense",
          "subject is a reference parameter and takes no modifier 'Nonsense'; it takes :missing, :identifier, :above, :below, :[type]"),
         ("Observation", "code:Patient",
-         "code is a token parameter and takes no modifier 'Patient'; it takes :missing, :not, :text, :in, :not-in, :above, :below, :of-type"),
+         "code is a token parameter and takes no modifier 'Patient'; it takes :missing, :not, :text, :in, :not-in, :above, :below"),
         ("ValueSet", "url:exact", "url is a uri parameter and takes no modifier 'exact'; it takes :missing, :above, :below"),
     ],
 )  # fmt: skip
@@ -149,6 +173,11 @@ def test_no_null_character_in_a_name(searcher: Searcher, name: str, lenient: boo
         ("Patient", "birthdate", "1980-13",
          "birthdate: '1980-13' is not a date or time (YYYY, YYYY-MM, YYYY-MM-DD, …),"
          " with or without one of the prefixes of R4"),
+        ("Patient", "birthdate", "2013-01-14T10:00:00 01:00",
+         "birthdate: '2013-01-14T10:00:00 01:00' is not a date or time (YYYY, YYYY-MM, YYYY-MM-DD, …),"
+         " with or without one of the prefixes of R4; in a URL the + of a time zone is %2B"),
+        ("Observation", "code-value-quantity", "a$x",
+         "code-value-quantity: value-quantity: 'x' is not a number, with or without one of the prefixes of R4"),
         ("Observation", "value-quantity", "5|mg",
          "value-quantity: '5|mg' is not number, number|system|code or number||code"),
         ("Observation", "value-quantity", "x||mg",

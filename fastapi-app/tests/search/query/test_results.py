@@ -169,4 +169,7 @@ def test_bad(searcher: Searcher, name: str, value: str, message: str, lenient: b
     ("asked", "page"), [(None, 20), (0, 0), (5, 5), (1000, 1000), (1001, 1000), (999_999_999, 1000)]
 )
 def test_bounded(asked: int | None, page: int) -> None:
-    assert SearchRequest("Patient", count=asked).bounded(20, 1000).count == page
+    request = SearchRequest("Patient", count=asked, applied=(("_count", str(asked)),) if asked is not None else ())
+    bounded = request.bounded(20, 1000)
+    assert bounded.count == page
+    assert bounded.applied == ((("_count", str(page)),) if asked is not None else ()), "the self link tells the page"
