@@ -61,7 +61,12 @@ async def search(
     outcome = list(request.ignored)
     if request.explain:
         if request != replace(asked, restricted=True):
-            raise InvalidRequest("_explain is for those who may search everything", code="forbidden")
+            raise InvalidRequest(
+                "_explain is for those who may search everything, also what labels and Consents keep back;"
+                " where they do, break the glass (X-Purpose-Of-Use)",
+                code="forbidden",
+                expression="_explain",
+            )
         outcome += await explanation(server, request)
     if request.count == 0 or request.summary == "count":
         counted = await server.store.count(request, estimate=request.total == "estimate")

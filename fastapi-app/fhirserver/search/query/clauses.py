@@ -4,14 +4,14 @@ https://hl7.org/fhir/R4/search.html
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
 from fhirserver.fhir.datatypes.ids import is_id
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.definitions.search_parameters import SearchParameter
-from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.fhir.outcomes import FhirError, InvalidRequest
 from fhirserver.search.keys import ParameterKeys
 from fhirserver.search.parameter_types import COLUMNS, PARAMETER_TYPES, searchable
 from fhirserver.search.query.tree import EVERYTHING, NOTHING, IdMatch, KeyMatch, Node, Not, WordMatch
@@ -21,12 +21,38 @@ from fhirserver.search.types.token import is_of_identifiers
 from fhirserver.search.words import word_query
 
 _WORDS = ("_text", "_content")
+_MOST_READ = 100_000
+_A_CLAUSE = 5  # is as much work as so many values
 
 
 class UnknownParameter(InvalidRequest):
     """The type has no such search parameter: whether that is an error, the client may choose."""
 
     code = "not-supported"
+
+
+class TooMuch(FhirError):
+    """The query is too long. No InvalidRequest: it is not that one of several types has no such parameter."""
+
+    status = 400
+    code = "too-costly"
+
+
+class Effort:
+    """How much of a query has been read: each clause as often as there are types and ends of chains to read it for."""
+
+    def __init__(self) -> None:
+        self._read = 0
+
+    def spend(self, code: str, values: int) -> None:
+        """Count a clause with so many values. Raises TooMuch."""
+        self._read += _A_CLAUSE + values
+        if self._read > _MOST_READ:
+            raise TooMuch(
+                f"{code}: the search is for too many values, over all types and chains that they are for;"
+                " ask for fewer, or of fewer types",
+                expression=code,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +65,7 @@ class Context:
     base_url: str
     now: datetime
     place: str = ""
+    effort: Effort = field(default_factory=Effort)
 
 
 def find_parameter(definitions: Definitions, resource_type: str, code: str) -> SearchParameter | None:
@@ -82,6 +109,7 @@ def read_clause(name: str, value: str, resource_type: str, context: Context) -> 
         raise InvalidRequest(
             f"{name} has {len(values)} values; {MAX_VALUES} are allowed", code="too-costly", expression=code
         )
+    context.effort.spend(code, len(values))
     if value and not all(values):
         raise InvalidRequest(f"{name}: one of the values is empty", code="value", expression=code)
     return Clause(

@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.fhir.outcomes import InvalidRequest, Issue
 from fhirserver.search.evaluate import is_evaluable
+from fhirserver.search.parameter_types import COLUMNS
 from fhirserver.search.query.chains import LeadsElsewhere, is_linked, read_any
 from fhirserver.search.query.clauses import Context, UnknownParameter, node_of, read_clause
 from fhirserver.search.query.contained import contained_options, contained_tree, is_contained_option
@@ -167,6 +168,8 @@ def _contained(
 
 def _of_each(types: Sequence[str], name: str, value: str, context: Context) -> dict[str, Node]:
     """The parameter as each type reads it. Nothing of a type that the `_has` does not lead to, unless none is left."""
+    if name.partition(":")[0] in COLUMNS:
+        return dict.fromkeys(types, read_any(name, value, types[0], context))
     nodes: dict[str, Node] = {}
     elsewhere: LeadsElsewhere | None = None
     for type_ in types:

@@ -3,6 +3,7 @@
 import pytest
 
 from fhirserver.fhir.outcomes import InvalidRequest
+from fhirserver.search.query.clauses import TooMuch
 from fhirserver.search.query.tree import NOTHING, KeyMatch, disjunction
 
 from ..evaluate import Searcher
@@ -203,6 +204,30 @@ def test_number_of_values_is_bounded(searcher: Searcher) -> None:
     with pytest.raises(InvalidRequest, match=r"^identifier has 2001 values; 2000 are allowed$") as caught:
         searcher.parse("Patient", ("identifier", ",".join(map(str, range(2001)))))
     assert caught.value.issues[0].code == "too-costly"
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "params"),
+    [
+        ("", [("_tag", f"t{number}") for number in range(999)]),  # for each of 146 types
+        ("", [("_tag", ",".join(map(str, range(2000))))]),
+        ("", [("_filter", " or ".join(f"_tag eq {number}" for number in range(499)))]),
+        ("Provenance", [("target._tag", ",".join(map(str, range(2000))))]),  # any type
+    ],
+)
+def test_the_work_of_reading_is_bounded(searcher: Searcher, resource_type: str, params: list[tuple[str, str]]) -> None:
+    with pytest.raises(TooMuch, match="too many values") as caught:
+        searcher.parse(resource_type, *params)
+    assert (caught.value.status, caught.value.issues[0].code) == (400, "too-costly")
+    assert caught.value.issues[0].expression
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("_id", 2000), ("_lastUpdated", 2000), ("_tag", 500), ("_has:Observation:patient:code", 500)]
+)
+def test_long_lists_of_values_are_read_for_all_types(searcher: Searcher, name: str, values: int) -> None:
+    listed = ",".join(str(2000 + number % 1000) for number in range(values))
+    assert not searcher.parse("", (name, listed)).is_everything
 
 
 def test_equal_values_are_one(searcher: Searcher) -> None:
