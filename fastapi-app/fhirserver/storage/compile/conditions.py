@@ -31,7 +31,7 @@ from fhirserver.search.request import SearchRequest
 from fhirserver.search.types.near import EARTH_RADIUS
 from fhirserver.search.words import lexeme
 from fhirserver.storage.compile.sql import Arguments
-from fhirserver.storage.compile.ways import Way
+from fhirserver.storage.compile.ways import Way, asks_for_keys
 
 _LIKE_SPECIAL = re.compile(r"([\\%_])")
 _SEPARATOR = "\x1e"
@@ -46,11 +46,7 @@ def where(request: SearchRequest, arguments: Arguments, way: Way = _ANY_WAY) -> 
     """The WHERE clause of a request: type, buckets, tree; deleted and forwarding rows never match."""
     parts = ["content IS NOT NULL"]
     if request.resource_type:
-        resource_type = arguments.add(request.resource_type, "text")
-        # Keys tell the type too, but PostgreSQL, which doesn't know, would read the index of all that are of the type.
-        parts.append(
-            f"(resource_type <> {resource_type}) IS FALSE" if way.by_keys else f"resource_type = {resource_type}"
-        )
+        parts.append(_of_type(request.resource_type, arguments, by_keys=way.by_keys))
     elif request.types:
         parts.append(condition(TypeMatch(request.types), arguments))
     if request.buckets is not None and way.in_buckets:
@@ -192,8 +188,14 @@ def _has(node: Has, arguments: Arguments) -> str:
 
 def _linked(linked: Linked, arguments: Arguments) -> str:
     """The condition for the other end of a reference."""
-    resource_type = arguments.add(linked.resource_type, "text")
-    return f"(resource_type = {resource_type} AND content IS NOT NULL AND {condition(linked.node, arguments)})"
+    of_type = _of_type(linked.resource_type, arguments, by_keys=asks_for_keys(linked.node))
+    return f"({of_type} AND content IS NOT NULL AND {condition(linked.node, arguments)})"
+
+
+def _of_type(resource_type: str, arguments: Arguments, *, by_keys: bool) -> str:
+    """Keys tell the type too, but PostgreSQL, which doesn't know, would read the index of all that are of the type."""
+    wanted = arguments.add(resource_type, "text")
+    return f"(resource_type <> {wanted}) IS FALSE" if by_keys else f"resource_type = {wanted}"
 
 
 def _string(node: StringMatch, arguments: Arguments) -> str:

@@ -72,7 +72,7 @@ def ways(
         yield Way(in_buckets=share is None or share * statistics.rows < _MANY_OF_A_BUCKET)
         return
     if request.buckets is None and request.resource_type and all(sort.by == "id" for sort in request.sort):
-        if _asks_for_a_text(request.tree):
+        if _asks_for_a_text(request.tree) and not way.sorts:
             yield Way(steps=balance(request, statistics, statistics.types.get(request.resource_type, 0.0)))
             yield Way(by_strings=True)
             return
@@ -100,19 +100,20 @@ def balance(request: SearchRequest, statistics: Statistics, share: float = 1.0) 
 
 def to_all(request: SearchRequest) -> Way:
     """The way to all matches, in no order."""
-    return Way(by_keys=_asks_for_keys(request.tree), by_strings=_asks_for_a_text(request.tree))
+    return Way(by_keys=asks_for_keys(request.tree), by_strings=_asks_for_a_text(request.tree))
 
 
-def _asks_for_keys(node: Node) -> bool:
+def asks_for_keys(node: Node) -> bool:
+    """Whether all that matches is found by keys."""
     match node:
         case KeyMatch():
             return True
         case RangeMatch(among=among) | StringMatch(among=among):
             return bool(among)
         case And(parts=parts):
-            return any(map(_asks_for_keys, parts)) and not any(map(_asks_for_ids, parts))
+            return any(map(asks_for_keys, parts)) and not any(map(_asks_for_ids, parts))
         case Or(parts=parts):
-            return bool(parts) and all(map(_asks_for_keys, parts))
+            return bool(parts) and all(map(asks_for_keys, parts))
     return False
 
 

@@ -98,12 +98,12 @@ async def _dated(
     if when is None or statistics is None:
         return request, False
     limit = balance(request, statistics, statistics.types.get(request.resource_type, 0.0))
-    arguments = Arguments()
+    arguments = Arguments([limit])
     conditions = f"content IS NOT NULL AND resource_type = {arguments.add(request.resource_type, 'text')}"
     sql = (
         f"SELECT EXISTS (SELECT FROM resource WHERE keys && {arguments.add([when.long, when.wide], 'bigint[]')}),"
         f" (SELECT count(*) FROM (SELECT 1 FROM resource WHERE {conditions}"
-        f" AND {between(when.first, when.last, arguments)} ORDER BY sort_date LIMIT {limit}) AS found)"
+        f" AND {between(when.first, when.last, arguments)} ORDER BY sort_date LIMIT $1::bigint) AS found)"
     )
     some_last, found = await statements.row(Statement("dates", sql), *arguments.values)
     return request if some_last else none_lasts(request), found < limit
@@ -135,7 +135,7 @@ def _page(
         live = where(replace(request, tree=EVERYTHING), arguments)
         if position is not None:
             live += f" AND {beyond(keys, position, arguments, backwards=backwards)}"
-        source = f"(SELECT * FROM resource WHERE {live} {order} LIMIT {way.steps}) AS resource"
+        source = f"(SELECT * FROM resource WHERE {live} {order} LIMIT {arguments.add(way.steps, 'bigint')}) AS resource"
     sql = f"SELECT {_COLUMNS}, {values} FROM {source} WHERE {conditions} {order} LIMIT {count + 1}"
     return _Page(Statement("search", sql), arguments.values, keys, position, backwards, start, count)
 
