@@ -4,6 +4,7 @@ https://profiles.ihe.net/ITI/BALP/volume-1.html (patient as a subject)
 """
 
 import re
+from functools import lru_cache
 
 from fhirserver.audit.facts import Version
 from fhirserver.fhir.datatypes.ids import home_bucket
@@ -20,10 +21,15 @@ def patients_of(definitions: Definitions, version: Version) -> tuple[str, ...]:
         return (version.id,)
     if version.content is None or b"Patient/" not in version.content:
         return ()
-    if version.resource_type not in definitions.compartment("Patient").params:
+    is_concerned, is_placed = _relation(definitions, version.resource_type)
+    if not is_concerned:
         return ()
-    named = dict.fromkeys(_PATIENT.findall(version.content))
-    ids = [name.decode() for name in named]
-    if definitions.placing_element(version.resource_type) is not None:
-        ids = [id for id in ids if home_bucket(id) == version.bucket]
-    return tuple(ids)
+    ids = [name.decode() for name in dict.fromkeys(_PATIENT.findall(version.content))]
+    return tuple([id for id in ids if home_bucket(id) == version.bucket] if is_placed else ids)
+
+
+@lru_cache(maxsize=1024)
+def _relation(definitions: Definitions, resource_type: str) -> tuple[bool, bool]:
+    """Whether resources of a type are in the Patient compartment, and whether they are placed by their patient."""
+    is_concerned = resource_type in definitions.compartment("Patient").params
+    return is_concerned, definitions.placing_element(resource_type) is not None

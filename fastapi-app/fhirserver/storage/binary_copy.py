@@ -21,6 +21,7 @@ _END = pack(">h", -1)
 _NULL = pack(">i", -1)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _INT8, _FLOAT8 = 20, 701
+_NO_WORDS = pack(">ii", 4, 0)
 _EMPTY = {of: pack(">iiii", 12, 0, 0, of) for of in (_INT8, _FLOAT8)}
 _integer = Struct(">ii").pack
 _long = Struct(">iq").pack
@@ -85,7 +86,7 @@ def instant(value: datetime) -> bytes:
 
 def words(value: Sequence[Sequence[str]]) -> bytes:
     """A tsvector, given as `encode_words` takes it."""
-    return octets(encode_words(value))
+    return octets(encode_words(value)) if any(value) else _NO_WORDS
 
 
 def rows(encodes: Sequence[Encode], values: Iterable[Sequence[Any]]) -> bytes:
