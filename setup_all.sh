@@ -146,7 +146,7 @@ Pare:    ./cleanup.sh local$([ "$data" = "$DEFAULT_DATA" ] || echo " --dir $data
 }
 
 compose_mode() {
-    local begin=$SECONDS file=$REPO/.env
+    local begin file=$REPO/.env
     say "What is needed:" "Lo que hace falta:"
     need_docker
     if [ ! -e "$file" ] && docker volume inspect fhir_citus-coordinator >/dev/null 2>&1; then
@@ -161,6 +161,7 @@ compose_mode() {
     "${STACK[@]}" up --detach --build ||
         fail 1 "It did not start; see the message above, and: docker compose -f docker-compose.dev.yml logs" \
             "No se inició; vea el mensaje anterior y: docker compose -f docker-compose.dev.yml logs"
+    begin=$SECONDS # building may take longer than starting
     until get "http://127.0.0.1:$port/health/ready" >/dev/null; do
         if [ $((SECONDS - begin)) -ge "$READY_SECONDS" ]; then
             "${STACK[@]}" logs --tail 20 api >&2

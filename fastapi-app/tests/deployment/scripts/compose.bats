@@ -12,6 +12,15 @@ load stubs
     [ "$(cat .env)" = "$before" ]
 }
 
+@test "the server's time to get ready begins when all is built" {
+    sed -i 's/^READY_SECONDS=.*/READY_SECONDS=2/' setup_all.sh
+    sed -i 's/^    case "\$\*" in$/&\n    *" up "*) sleep 2 ;;/' "$STUBS/docker"
+    echo 'answer() { case "$*" in */health/ready) [ "$(grep -c health/ready "${BASH_SOURCE[0]%/*}/../calls")" -gt 1 ] ;; esac; }' >"$STUBS/curl"
+    run ./setup_all.sh compose --sample 0
+    [ "$status" -eq 0 ]
+    called 'docker compose .* up '
+}
+
 @test "setup keeps a password that is there" {
     echo POSTGRES_PASSWORD=mine >.env
     run ./setup_all.sh compose --sample 0
