@@ -113,6 +113,15 @@ while [ $# -gt 0 ]; do
     basic | complete | all | code) mode=$1 ;;
     --database | --target | --url | --patients | --data)
         [ $# -ge 2 ] || wrong_usage "$1 needs a value." "$1 necesita un valor."
+        case $1=$2 in
+        --target=local | --target=compose | --target=kubernetes | --target=processes) ;;
+        --target=*) wrong_usage "Unknown: --target $2" "Desconocido: --target $2" ;;
+        --patients=*)
+            [[ $2 =~ ^[1-9][0-9]{1,5}$ ]] ||
+                wrong_usage "--patients takes a number from 10 to 999999, not '$2'." \
+                    "--patients requiere un número de 10 a 999999, no '$2'."
+            ;;
+        esac
         if [ "$1" = --database ]; then database=$2; else options+=("$1" "$2"); fi
         shift
         ;;

@@ -16,6 +16,7 @@ import yaml
 
 REPO = Path(__file__).parents[3]
 K8S = REPO / "k8s"
+COMPONENT = "app.kubernetes.io/component"
 VERSIONS = ("1.29", "1.33")
 OVERLAYS = [folder.name for folder in sorted((K8S / "overlays").iterdir())]
 # Of operators: Kubernetes knows no schema for them.
@@ -149,6 +150,13 @@ def test_names_that_others_know(rendered):
     service = one(rendered, "Service", "fastapi-fhir-service")["spec"]
     assert [(port["port"], port["targetPort"]) for port in service["ports"]] == [(80, "http")]
     assert one(rendered, "Service", "citus-coordinator")["spec"]["ports"][0]["port"] == 5432
+
+
+def test_the_setup_scripts_apply_all_of_it(rendered):
+    part = {(m["kind"], m["metadata"]["name"]): m["metadata"]["labels"].get(COMPONENT) for m in rendered}
+    assert {name: value for name, value in part.items() if value not in ("common", "citus", "api")} == {}
+    first = {"Namespace", "ServiceAccount", "Certificate", "ExternalSecret"}  # pods wait for them
+    assert {value for (kind, _), value in part.items() if kind in first} == {"common"}
 
 
 def test_each_selector_finds_its_pods(rendered):

@@ -100,7 +100,7 @@ teardown() {
 
 @test "run_tests: what is wrong with the command line is exit code 2, and runs nothing" {
     local_stubs
-    for arguments in 'everything' 'basic --patients' 'basic -- -k x' 'code --keep' 'code --url http://x'; do
+    for arguments in 'everything' 'basic --patients' 'basic --target moon' 'complete --patients 0' 'basic -- -k x' 'code --keep' 'code --url http://x'; do
         # shellcheck disable=SC2086
         run ./run_tests.sh $arguments
         [ "$status" -eq 2 ] || { echo "$arguments: $status"; false; }
