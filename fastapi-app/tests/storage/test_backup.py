@@ -1,6 +1,7 @@
 """Backups of the tests' database, embedded or a cluster, brought back into fresh folders."""
 
 import asyncio
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
 from fhirserver.interactions.create import create as create_resource
 from fhirserver.storage.backup.archive import archive, forget
@@ -54,9 +56,30 @@ def test_gaps_in_the_log(names, missing):
 
 def test_programs_that_are_missing_are_told_with_where_they_were_looked_for(tmp_path):
     with pytest.raises(BackupError, match=f"version 15 or newer are needed; looked at {tmp_path}.*PROGRAMS"):
-        for_copying(tmp_path, 15)
+        for_copying(tmp_path, 15, encrypted=False)
     with pytest.raises(BackupError, match=r"version 9 are needed"):
         for_running(None, 9, "")
+
+
+def test_programs_without_tls_do_not_copy_what_is_spoken_to_by_it(tmp_path):
+    for program in ("pg_basebackup", "pg_receivewal"):
+        (tmp_path / program).write_text(
+            "#!/bin/sh\n[ $1 != --version ] || exec echo 'pg (PostgreSQL) 18.1'\n"
+            "echo 'error: sslmode value \"require\" invalid when SSL support is not compiled in' >&2\nexit 1\n"
+        )
+        (tmp_path / program).chmod(0o755)
+    assert for_copying(tmp_path, 15, encrypted=False).version == 18
+    with pytest.raises(BackupError, match=re.escape(f"{tmp_path} (without TLS)")):
+        for_copying(tmp_path, 15, encrypted=True)
+
+
+async def test_the_role_that_copies_has_a_password_of_its_own_in_no_command_line(dsn):
+    of_superuser = make_url(dsn).set(password="of-the-superuser").render_as_string(hide_password=False)
+    async with nodes_of(Source(of_superuser, "copier", "of-the-copier")) as nodes:
+        for node in nodes:
+            assert make_url(node.conninfo).username == "copier"
+            assert make_url(node.conninfo).password is None
+            assert node.environment == {"PGPASSWORD": "of-the-copier"}
 
 
 @pytest.fixture(scope="module")

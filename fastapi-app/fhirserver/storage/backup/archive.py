@@ -23,14 +23,17 @@ async def archive(source: Source, catalog: Catalog, given: Path | None, *, secon
         try:
             await _archive(source, catalog, given, seconds)
         except* DRIVER_ERRORS as problem:
-            print(f"archiving waits for the nodes: {problem.exceptions[0]}", flush=True)
+            reason = str(problem.exceptions[0]) or "their log does not come in time"
+            print(f"archiving waits for the nodes: {reason}", flush=True)
             await asyncio.sleep(_PAUSE)
 
 
 async def _archive(source: Source, catalog: Catalog, given: Path | None, seconds: float) -> None:
     """As long as the nodes are the same, and all can be reached."""
     async with nodes_of(source) as nodes, AsyncExitStack() as receivers:
-        tools = programs.for_copying(given, max(node.version for node in nodes) // 10000)
+        tools = programs.for_copying(
+            given, max(node.version for node in nodes) // 10000, encrypted=any(node.encrypted for node in nodes)
+        )
         for node in nodes:
             await receivers.enter_async_context(received(tools, node, catalog.archive(node.folder), SLOT))
         known = {(node.host, node.port) for node in nodes}

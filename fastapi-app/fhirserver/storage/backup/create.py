@@ -38,7 +38,9 @@ async def create(source: Source, catalog: Catalog, given: Path | None) -> Backup
 async def _create(
     source: Source, nodes: Sequence[Node], catalog: Catalog, made: Path, name: str, given: Path | None
 ) -> Backup:
-    tools = programs.for_copying(given, max(node.version for node in nodes) // 10000)
+    tools = programs.for_copying(
+        given, max(node.version for node in nodes) // 10000, encrypted=any(node.encrypted for node in nodes)
+    )
     async with AsyncExitStack() as receivers:
         for node in nodes:
             into = received(tools, node, made / node.folder / "wal", f"{_SLOT}{name.lower()}")

@@ -42,6 +42,7 @@ class Node:
     connection: "asyncpg.Connection[Any]"
     conninfo: str
     environment: dict[str, str]
+    encrypted: bool
     version: int
     segment_bytes: int
     settings: dict[str, str]
@@ -86,7 +87,10 @@ async def _node(
     if await connection.fetchval("SELECT count(*) FROM pg_tablespace") > 2:
         raise BackupError(f"{host or 'the database'} has tablespaces of its own, which are not copied")
     rows = await connection.fetch("SELECT name, setting FROM pg_settings WHERE name = ANY ($1)", list(_SETTINGS))
-    as_user = url.set(username=source.replication_user or url.username, password=None)
+    # Its password stays out of the command line. (URL.set would keep that of the superuser.)
+    as_user = URL.create(
+        url.drivername, source.replication_user or url.username, None, url.host, url.port, url.database, url.query
+    )
     password = source.replication_password if source.replication_user else url.password
     host = host or url.host or "localhost"
     return Node(
@@ -96,6 +100,7 @@ async def _node(
         connection=connection,
         conninfo=as_user.render_as_string(hide_password=False),
         environment={"PGPASSWORD": password} if password else {},
+        encrypted=await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"),
         version=int(await connection.fetchval("SHOW server_version_num")),
         segment_bytes=int(await connection.fetchval("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'")),
         settings={row["name"]: row["setting"] for row in rows},

