@@ -58,8 +58,9 @@ make_secrets() {
     exists secret/citus-secret || k create secret generic citus-secret --from-env-file="$folder/citus"
     exists secret/fhir-api-secret || k create secret generic fhir-api-secret --from-env-file="$folder/api"
     if ! exists secret/citus-tls; then
-        "$REPO/postgres-citus/make-certificates.sh" "$folder/tls" \
-            citus-coordinator '*.citus-coordinator' '*.citus-worker' localhost
+        # By name, as OpenSSL takes no wildcard before a single label (libpq does).
+        "$REPO/postgres-citus/make-certificates.sh" "$folder/tls" citus-coordinator localhost \
+            citus-coordinator-0.citus-coordinator citus-worker-{0..31}.citus-worker
         k create secret generic citus-tls --from-file="$folder/tls"
     fi
 }

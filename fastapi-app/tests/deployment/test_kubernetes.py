@@ -145,6 +145,19 @@ def test_the_api_is_replaced_without_a_gap(rendered):
     assert "replicas" not in deployment  # or each `apply` would undo the autoscaler
 
 
+def test_the_certificate_names_each_node(rendered):
+    names = {n for m in rendered if m["metadata"]["name"] == "citus-tls" for n in m["spec"]["dnsNames"]}
+    if not names:  # made by a script
+        script = (K8S / "kubernetes_functions.bash").read_text()
+        [made] = re.findall(r'make-certificates.sh" "\$folder/tls" ((?:.*\\\n)*.*)\n', script)
+        told = subprocess.run(["bash", "-c", f"echo {made}"], capture_output=True, text=True, check=True)
+        names = set(told.stdout.split())
+    for node in (m for m in rendered if m["kind"] == "StatefulSet"):
+        for number in range(node["spec"]["replicas"]):
+            assert f"{node['metadata']['name']}-{number}.{node['spec']['serviceName']}" in names
+    assert not any("*" in name for name in names)  # OpenSSL takes no wildcard before a single label
+
+
 def test_names_that_others_know(rendered):
     assert {m["metadata"].get("namespace") for m in rendered if m["kind"] != "Namespace"} == {"fhir-system"}
     service = one(rendered, "Service", "fastapi-fhir-service")["spec"]
