@@ -1,5 +1,7 @@
 """The tables, as SQLAlchemy metadata. Alembic creates them (`migrations/`); what each is for is in decisions/0002."""
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -23,6 +25,8 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 metadata = MetaData()
 
 _LIVE = text("content IS NOT NULL")
+_GIN: dict[str, Any] = {"postgresql_using": "gin", "postgresql_with": {"gin_pending_list_limit": 256}}
+"""What is pending is gone through by each search by the index: 256 kB of it, and not the 4 MB that are usual."""
 
 resource = Table(
     "resource",
@@ -52,15 +56,15 @@ resource = Table(
     Column("audit_hash", LargeBinary),
     PrimaryKeyConstraint("bucket", "resource_type", "id"),
     CheckConstraint("(content IS NULL) = (deleted OR forward_to IS NOT NULL)", name="resource_content"),
-    Index("resource_keys", "keys", postgresql_using="gin"),
+    Index("resource_keys", "keys", **_GIN),
     Index(
         "resource_strings",
         "strings",
-        postgresql_using="gin",
         postgresql_ops={"strings": "gin_trgm_ops"},
         postgresql_where=text("strings <> ''"),
+        **_GIN,
     ),
-    Index("resource_words", "words", postgresql_using="gin"),
+    Index("resource_words", "words", **_GIN),
     Index("resource_by_id", "resource_type", "id", postgresql_where=_LIVE),
     Index("resource_by_last_updated", "resource_type", "last_updated", "id"),
     Index("resource_by_time", "last_updated"),
