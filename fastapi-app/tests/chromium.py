@@ -44,7 +44,7 @@ class Page:
         """The value of the expression, once it is true."""
         try:
             async with asyncio.timeout(_SECONDS):
-                while not (value := await self.value(expression)):
+                while not (value := await self.value(expression)):  # noqa: ASYNC110
                     await asyncio.sleep(_PAUSE)
                 return value
         except TimeoutError:

@@ -9,7 +9,7 @@ from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.search.keys import ParameterKeys, self_key
 from fhirserver.search.parameter_types import searchable
-from fhirserver.search.query.tree import NOTHING, And, IdMatch, InBuckets, KeyMatch, Node
+from fhirserver.search.query.tree import NOTHING, And, IdMatch, InBuckets, KeyMatch, Node, PlacedIdMatch, PlacedMatch
 from fhirserver.search.types.reference import target_types
 
 
@@ -32,10 +32,25 @@ def record_of(definitions: Definitions, resource_type: str, patient: str) -> Nod
 def records_of(definitions: Definitions, resource_type: str, patients: Collection[str]) -> Node:
     """The tree of the resources of this type in the records of any of these patients."""
     if resource_type == "Patient":
-        return IdMatch(tuple(sorted(patients)))
+        ids = tuple(sorted(patients))
+        return PlacedIdMatch(ids, by_bucket={bucket: tuple(here) for bucket, here in _by_bucket(ids).items()})
     used = _connecting(definitions, resource_type)
+    label = f"{','.join(used)} is one of {len(patients)} patients"
     keys = _keys(resource_type, used, sorted(patients))
-    return KeyMatch(f"{','.join(used)} is one of {len(patients)} patients", keys) if keys else NOTHING
+    if not keys:
+        return NOTHING
+    if not definitions.placing_parameters(resource_type):
+        return KeyMatch(label, keys)
+    places = {bucket: _keys(resource_type, used, here) for bucket, here in _by_bucket(sorted(patients)).items()}
+    return PlacedMatch(label, keys, by_bucket=places)
+
+
+def _by_bucket(patients: Iterable[str]) -> dict[int, list[str]]:
+    """The patients by the bucket where their records are."""
+    found: dict[int, list[str]] = {}
+    for patient in patients:
+        found.setdefault(home_bucket(patient), []).append(patient)
+    return found
 
 
 def _connecting(definitions: Definitions, resource_type: str) -> Sequence[str]:

@@ -18,6 +18,7 @@ from fhirserver.search.query.tree import (
     Node,
     Not,
     Or,
+    PlacedMatch,
     RangeMatch,
     StringMatch,
     TypeMatch,
@@ -49,6 +50,8 @@ def holds(node: Node, candidate: Candidate) -> bool:
     """Whether the candidate is a match. TypeError for what takes more than the candidate: see `is_evaluable`."""
     entry = candidate.entry
     match node:
+        case PlacedMatch(by_bucket=by_bucket):
+            return not set(by_bucket.get(candidate.bucket, ())).isdisjoint(entry.keys)
         case KeyMatch(keys=keys):
             return not set(keys).isdisjoint(entry.keys)
         case RangeMatch(key=key, alternatives=alternatives):

@@ -167,9 +167,10 @@ async def world(dsn: str) -> AsyncIterator[World]:
     address = {name: f"{TYPES[name]}/{body['id']}" for name, body in bodies.items()}
     admin = await process.bearer(await process.user("admin"))
     async with process.client(**admin) as client:
-        stored = await client.post(
-            "/fhir", json=bundle(*(entry("PUT", address[name], bodies[name]) for name in bodies))
-        )
+        puts = [entry("PUT", address[name], bodies[name]) for name in bodies]
+        items = [{"item": {"reference": address[name]}} for name in bodies]
+        listed = {"resourceType": "List", "id": f"list-{tag}", "status": "current", "mode": "working", "entry": items}
+        stored = await client.post("/fhir", json=bundle(*puts, entry("PUT", f"List/list-{tag}", listed)))
         assert stored.status_code == 200, stored.text
         for custom in {who.custom for who in WHO.values() if who.custom}:
             saved = await client.put(
@@ -404,6 +405,54 @@ async def sorted_along_references(world: World, client: httpx.AsyncClient, seen:
                 assert f"{unseen}-{world.tag}".lower() not in position
 
 
+async def in_a_list(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
+    """The list is of no patient: who does not see it finds nothing by it."""
+    found = await _found(world, client, f"Observation?_list=list-{world.tag}")
+    assert (found or frozenset()) == (seen & OBSERVATIONS if seen == ALL else frozenset())
+
+
+async def with_contained(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
+    for contained in ("both", "true"):
+        found = await _found(world, client, f"Observation?_tag={world.tag}&_contained={contained}")
+        assert (found or frozenset()) == (seen & OBSERVATIONS if contained == "both" else frozenset())
+
+
+async def in_part(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
+    for part in ("_elements=subject", "_summary=true", "_summary=data", "_summary=text"):
+        found = await _found(world, client, f"Observation?_tag={world.tag}&{part}")
+        assert (found or frozenset()) == seen & OBSERVATIONS, part
+
+
+async def by_words(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
+    found = await _found(world, client, f"Organization?_content=Hospital&_tag={world.tag}")
+    assert (found or frozenset()) == seen & {"org"}
+
+
+async def negated(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
+    """What all have is told by nothing that a search leaves out."""
+    for asked in (
+        "status:not=entered-in-error",
+        "category:not=x",
+        "date:missing=true",
+        "_filter=not (status eq amended)",
+    ):
+        found = await _found(world, client, f"Observation?_tag={world.tag}&{asked}")
+        assert (found or frozenset()) == seen & OBSERVATIONS, asked
+
+
+async def audit_events(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
+    """No `*` stands for them: they are for auditors alone."""
+    may = (await client.get("AuditEvent?_count=1")).status_code == 200
+    myself = (await client.get("http://test/auth/me")).json()
+    assert may == (myself["roles"] == ["auditor"] and len(myself["scopes"]) == 1)  # and not narrowed to system/*
+    if not may:
+        for url in ("AuditEvent/_history", "AuditEvent/x"):
+            assert (await client.get(url)).status_code == 403
+        listed = await client.get("?_type=AuditEvent,Patient&_count=200")
+        types = {one["resource"]["resourceType"] for one in listed.json().get("entry", ())}
+        assert "AuditEvent" not in types
+
+
 async def explained(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
     """A plan tells of rows: it is for those who may see all of them, whatever their labels."""
     answer = await client.get(f"Observation?_tag={world.tag}&_explain=true&_count=0")
@@ -437,6 +486,21 @@ async def _in_history(world: World, client: httpx.AsyncClient, url: str) -> froz
     return world.names(found)
 
 
+async def searched_in_transaction(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
+    asked = [
+        entry("GET", f"Observation?_tag={world.tag}"),
+        entry("GET", f"Observation?_tag={world.tag}&_summary=count"),
+    ]
+    answer = await client.post("", json=bundle(*asked))
+    if answer.status_code == 403:
+        assert not seen & OBSERVATIONS
+        return
+    listed, counted = (one["resource"] for one in answer.json()["entry"])
+    ids = {f"Observation/{one['resource']['id']}" for one in listed.get("entry", ())}
+    assert world.names(ids) == seen & OBSERVATIONS
+    assert counted["total"] == len(seen & OBSERVATIONS)
+
+
 async def searched_in_batch(world: World, client: httpx.AsyncClient, seen: frozenset[str]) -> None:
     answer = await client.post("", json=bundle(entry("GET", f"Observation?_tag={world.tag}"), kind="batch"))
     one = answer.json()["entry"][0]
@@ -447,7 +511,7 @@ async def searched_in_batch(world: World, client: httpx.AsyncClient, seen: froze
 SEARCHES = (
     by_type, by_post, by_page, total, by_id, by_identifier_of_each, over_all_types, in_compartment, include,
     include_iterated, revinclude, chain, long_chain, chain_negated, has, has_in_chain, in_a_filter, sorted_along_references, explained, history_of_type, history_of_all,
-    searched_in_batch,
+    searched_in_batch, searched_in_transaction, in_a_list, with_contained, in_part, by_words, negated, audit_events,
 )  # fmt: skip
 
 
@@ -540,8 +604,31 @@ async def change_meta(world: World, client: httpx.AsyncClient, caller: Who, name
     assert answer.status_code in (403, 404), answer.text
 
 
+async def refer_by_criteria(world: World, client: httpx.AsyncClient, caller: Who, name: str) -> None:
+    """A reference by criteria leads to what may be found only: else it would tell that it is there."""
+    if TYPES[name] != "Patient":
+        return
+    found = {"reference": f"Patient?identifier={SYSTEM}|{name}-{world.tag}"}
+    nothing = {"reference": f"Patient?identifier={SYSTEM}|nobody-{world.tag}"}
+    answers = []
+    for subject in (found, nothing):
+        body = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": subject}
+        answers.append(await client.post("", json=bundle(entry("POST", "Observation", body))))
+    there, nowhere = answers
+    assert nowhere.status_code in (400, 403), nowhere.text
+    if name not in caller.searches:
+        assert there.status_code == nowhere.status_code, there.text
+        assert there.text.replace(name, "nobody") == nowhere.text
+
+
+async def validate(world: World, client: httpx.AsyncClient, caller: Who, name: str) -> None:
+    """Whether something could be deleted is told of what may be read."""
+    answer = await client.get(f"{world.address[name]}/$validate?mode=delete")
+    assert (answer.status_code == 200) == (name in caller.reads), answer.text
+
+
 WRITES = (
-    update, update_in_transaction, update_in_batch, conditional_update, delete, delete_in_transaction,
+    refer_by_criteria, validate, update, update_in_transaction, update_in_batch, conditional_update, delete, delete_in_transaction,
     conditional_delete, create, create_unless_there, change_meta,
 )  # fmt: skip
 

@@ -3,8 +3,8 @@
 The leaves say what an index entry (`search/extract.py`) has to contain, and nothing of how a database finds it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -34,6 +34,16 @@ class KeyMatch:
     label: str
     keys: tuple[int, ...]
     selective: bool = False
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedMatch(KeyMatch):
+    """Each of the keys can be had in one bucket only; `by_bucket` says in which."""
+
+    by_bucket: Mapping[int, tuple[int, ...]] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return self.label
@@ -176,6 +186,16 @@ class IdMatch:
     """The id is one of these."""
 
     ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"_id={','.join(self.ids)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedIdMatch(IdMatch):
+    """Each of the ids is in one bucket only; `by_bucket` says in which."""
+
+    by_bucket: Mapping[int, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return f"_id={','.join(self.ids)}"

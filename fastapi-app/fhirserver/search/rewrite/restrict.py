@@ -34,6 +34,7 @@ from fhirserver.search.query.tree import (
     conjunction,
 )
 from fhirserver.search.request import SearchRequest, Sort
+from fhirserver.search.rewrite.narrow import narrowed
 from fhirserver.search.rewrite.types import over_types
 
 Within = Callable[[str], Node | None]
@@ -49,7 +50,7 @@ def restrict(request: SearchRequest, within: Within, all_types: Sequence[str]) -
     if request.buckets is not None:
         buckets = request.buckets if buckets is None else request.buckets & buckets
     sort = tuple(_sort(key, within) for key in request.sort)
-    return replace(request, tree=tree, sort=sort, buckets=buckets, restricted=True)
+    return replace(request, tree=narrowed(tree, buckets), sort=sort, buckets=buckets, restricted=True)
 
 
 def _sort(sort: Sort, within: Within) -> Sort:

@@ -13,6 +13,7 @@ from fhirserver.fhir.datatypes.ids import home_bucket
 from fhirserver.fhir.outcomes import RolledBack
 from fhirserver.interactions.store import StoredResource
 from fhirserver.search.query.tree import Node
+from fhirserver.search.rewrite.narrow import narrowed
 from fhirserver.search.rewrite.restrict import Within
 from fhirserver.storage.compile.conditions import condition
 from fhirserver.storage.compile.sql import Arguments
@@ -90,14 +91,15 @@ def pause(attempt: int) -> float:
 
 async def read(statements: Statements, resource_type: str, id: str, within: Node | None) -> StoredResource | None:
     """The current version, wherever it lives; None if the id was never used. `permitted` is whether it is `within`."""
-    statement, rest = READ, []
-    if within is not None:
-        arguments = Arguments([None] * 3)
-        permitted = f"SELECT {condition(within, arguments)} AS permitted, "
-        statement, rest = Statement("read", READ.sql.replace("SELECT ", permitted, 1)), arguments.values[3:]
-    rows = await where_it_lives(
-        home_bucket(id), lambda bucket: statements.rows(statement, bucket, resource_type, id, *rest)
-    )
+
+    async def ask(bucket: int) -> Sequence[Any]:
+        if within is None:
+            return await statements.rows(READ, bucket, resource_type, id)
+        arguments = Arguments([bucket, resource_type, id])
+        permitted = f"SELECT {condition(narrowed(within, (bucket,)), arguments)} AS permitted, "
+        return await statements.rows(Statement("read", READ.sql.replace("SELECT ", permitted, 1)), *arguments.values)
+
+    rows = await where_it_lives(home_bucket(id), ask)
     if not rows:
         return None
     return stored(rows[0], resource_type, id, permitted=within is None or bool(rows[0]["permitted"]))
@@ -132,7 +134,7 @@ async def _rows_at(statements: Statements, places: Sequence[tuple[int, str, str]
     buckets, types, ids = ([*column] for column in zip(*places, strict=True))
     arguments = Arguments([buckets[0] if len(set(buckets)) == 1 else buckets, types, ids])
     cases = [
-        f"WHEN resource_type = {arguments.add(name, 'text')} THEN {condition(tree, arguments)}"
+        f"WHEN resource_type = {arguments.add(name, 'text')} THEN {condition(narrowed(tree, set(buckets)), arguments)}"
         for name in sorted(set(types))
         if (tree := within(name)) is not None
     ]
