@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from fhirserver.access.caller import App, Caller
 from fhirserver.access.keys import KeyRing
-from fhirserver.access.memberships import NOT_KNOWN, Memberships, nobody_knows
+from fhirserver.access.memberships import NOT_KNOWN, Memberships, believed, nobody_knows
 from fhirserver.access.oauth.store import Client, OAuthStore
 from fhirserver.access.policy import Policy
 from fhirserver.access.purposes import BREAK_GLASS
@@ -239,7 +239,7 @@ class Authentication:
             kind, id, name, credential, roles, tuple(grants), patient, fhir_user,
             clearance=clearance_of(of_roles),
             may_break_glass=BREAK_GLASS in of_roles and not credential.startswith("key:"),
-            membership=await self._memberships(fhir_user) if fhir_user else NOT_KNOWN,
+            membership=believed(await self._memberships(fhir_user), grants[0]) if fhir_user else NOT_KNOWN,
         )  # fmt: skip
         return caller, is_admin
 

@@ -3,24 +3,34 @@
 https://hl7.org/fhir/R4/practitionerrole.html, careteam.html, group.html
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
+from fhirserver.access.scopes import Scope
 from fhirserver.fhir.datatypes.dates import date_interval
 from fhirserver.fhir.datatypes.references import parse_reference
+
+_MADE_BY = {
+    "PractitionerRole": {"PractitionerRole"},
+    "Organization": {"PractitionerRole", "Organization"},
+    "CareTeam": {"PractitionerRole", "Organization", "CareTeam"},
+    "Group": {"PractitionerRole", "Organization", "Group"},
+}
+"""What people belong to, and the types of the resources that say who does."""
+WITH_MEMBERS = frozenset(_MADE_BY)
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
     """The roles, organizations, teams and groups of a person, as `Type/id`, and who else the person is.
 
-    `is_known`: there is a role at least. Of who has none, it is not known whom they work for.
+    `known` are the types of which it is known to which the person belongs, and to which not.
     """
 
     references: frozenset[str] = frozenset()
-    is_known: bool = False
+    known: frozenset[str] = frozenset()
 
 
 NOT_KNOWN = Membership()
@@ -32,6 +42,25 @@ Memberships = Callable[[str], Awaitable[Membership]]
 async def nobody_knows(_: str) -> Membership:
     """The memberships where nothing is stored of them."""
     return NOT_KNOWN
+
+
+def believed(membership: Membership, scopes: Collection[Scope]) -> Membership:
+    """What of it is believed of who has these scopes: nothing that they could have written themselves.
+
+    Else who is denied something would leave the organization that it is denied to, or join one that is permitted it.
+    """
+    written = {
+        name
+        for name in WITH_MEMBERS
+        if any(scope.allows(permission, name) for scope in scopes for permission in ("create", "update", "delete"))
+    }
+    known = frozenset(name for name in membership.known if _MADE_BY[name].isdisjoint(written))
+    references = (
+        one
+        for one in membership.references
+        if (type_name := one.partition("/")[0]) not in WITH_MEMBERS or type_name in known
+    )
+    return Membership(frozenset(references), known)
 
 
 def is_in_force(resource: Mapping[str, Any], now: datetime, zone: tzinfo) -> bool:

@@ -38,9 +38,7 @@ class Protected:
         self._policy = policy
         self._protection = protection
         self._labels = tuple(label for label in protection.labels if label.code not in caller.clearance)
-        self._asking = Asking(
-            caller.references, protection.purposes.of(caller.purpose_of_use), caller.membership.is_known
-        )
+        self._asking = Asking(caller.references, protection.purposes.of(caller.purpose_of_use), caller.membership.known)
         self._is_broken = caller.reason is not None
         kind, _, id = (caller.fhir_user or "").partition("/")
         self._own = id if kind == "Patient" else None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fhirserver.access.memberships import NOT_KNOWN, Membership, is_in_force, references_in
+from fhirserver.access.memberships import NOT_KNOWN, WITH_MEMBERS, Membership, is_in_force, references_in
 from fhirserver.access.policy import Unrestricted
 from fhirserver.fhir.resource_json import parse
 from fhirserver.interactions.context import Call, Server
@@ -26,7 +26,7 @@ class StoredMemberships:
         """Whom the person belongs to for whom this resource stands (`Practitioner/1`).
 
         A role is of the practitioner and in an organization; that is part of others. What has an organization as a
-        member has the people in it.
+        member has the people in it. Of who has no role it is not known whom they work for.
         """
         if person.partition("/")[0] not in PEOPLE:
             return NOT_KNOWN
@@ -39,7 +39,7 @@ class StoredMemberships:
         own |= await self._with_what_they_are_part_of(organizations)
         own |= await self._having("CareTeam", "participant", "participant", "member", own)
         own |= await self._having("Group", "member", "member", "entity", own)
-        return Membership(frozenset(own), is_known=bool(roles))
+        return Membership(frozenset(own), WITH_MEMBERS if roles else frozenset())
 
     async def _roles(self, person: str) -> Sequence[dict[str, Any]]:
         if person.startswith("PractitionerRole/"):

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fhirserver.access.consents import Asking, Denials, denial_of, read_denial
-from fhirserver.access.scopes import Permission
+from fhirserver.access.memberships import WITH_MEMBERS, Membership, believed
+from fhirserver.access.scopes import Permission, parse_scopes
 from fhirserver.fhir.definitions import Definitions
 from fhirserver.search.evaluate import is_evaluable
 
@@ -138,8 +139,26 @@ CLINIC = actor({"reference": "Organization/clinic"})
 def test_who_belongs_to_an_actor(
     definitions: Definitions, consent: dict[str, Any], belongs: str, is_placed: bool, expected: str
 ) -> None:
-    asking = Asking(frozenset({belongs}), frozenset({"TREAT"}), is_placed)
+    asking = Asking(frozenset({belongs}), frozenset({"TREAT"}), WITH_MEMBERS if is_placed else frozenset())
     assert str(denials(definitions, consent).denied(asking, "read", "Observation", NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("scopes", "known"),
+    [
+        ("user/*.rs user/Observation.cud", {"PractitionerRole", "Organization", "CareTeam", "Group"}),
+        ("user/*.rs user/CareTeam.u", {"PractitionerRole", "Organization", "Group"}),
+        ("user/*.rs user/Group.c", {"PractitionerRole", "Organization", "CareTeam"}),
+        ("user/*.rs user/Organization.u", {"PractitionerRole"}),
+        ("user/*.rs user/PractitionerRole.d", set()),
+        ("user/*.cruds", set()),
+    ],
+)
+def test_what_the_caller_could_have_written_is_not_believed(scopes: str, known: set[str]) -> None:
+    references = frozenset(f"{name}/1" for name in (*WITH_MEMBERS, "Practitioner"))
+    found = believed(Membership(references, WITH_MEMBERS), parse_scopes(scopes))
+    assert found.known == known
+    assert found.references == {f"{name}/1" for name in (*known, "Practitioner")}
 
 
 def test_patients_who_say_the_same_are_one_condition(definitions: Definitions) -> None:

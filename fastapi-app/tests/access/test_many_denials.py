@@ -10,7 +10,7 @@ from api.building import unique
 from fhirserver.access.caller import Caller
 from fhirserver.access.consents import Denial, Denials
 from fhirserver.access.consents.rules import Rule
-from fhirserver.access.memberships import Membership
+from fhirserver.access.memberships import WITH_MEMBERS, Membership
 from fhirserver.access.policy import Unrestricted
 from fhirserver.access.protection import Protected, Protection
 from fhirserver.access.purposes import Purposes
@@ -39,7 +39,7 @@ def policy_of(definitions: Definitions, built_in: BuiltIn, patients: Mapping[str
     """What a doctor may see who could see everything, but for what these patients say."""
     denials = Denials(definitions, UTC).changed({name: Denial(name, rule) for name, rule in patients.items()}, 1)
     protection = Protection(definitions, (), lambda: denials, Purposes.load(built_in), lambda: NOW)
-    caller = Caller("user", "1", "doctor", fhir_user="Practitioner/dr", membership=Membership(is_known=True))
+    caller = Caller("user", "1", "doctor", fhir_user="Practitioner/dr", membership=Membership(known=WITH_MEMBERS))
     return Protected(Unrestricted(), caller, protection)
 
 

@@ -11,8 +11,9 @@ from datetime import datetime, tzinfo
 from math import inf, nextafter
 from types import MappingProxyType
 
-from fhirserver.access.consents.rules import FOREVER, Denial, Rule, has_members
+from fhirserver.access.consents.rules import FOREVER, Denial, Rule, type_of
 from fhirserver.access.consents.trees import DeniedOf, all_of, any_of
+from fhirserver.access.memberships import WITH_MEMBERS
 from fhirserver.access.record import records_of
 from fhirserver.access.scopes import Permission
 from fhirserver.fhir.definitions import Definitions
@@ -35,12 +36,12 @@ _REMEMBERED = 2000
 class Asking:
     """Who asks, as far as Consents know: by which references they are named, and for what (wider purposes too).
 
-    `is_placed`: it is known whom they belong to, so that they are none of the organizations that are not among these.
+    `known` are the types of actors of which it is known whether they belong to them: to none but those among these.
     """
 
     references: frozenset[str]
     purposes: frozenset[str]
-    is_placed: bool = False
+    known: frozenset[str] = frozenset()
 
 
 class Denials:
@@ -119,7 +120,7 @@ def _remaining(rule: Rule, asking: Asking, actions: frozenset[str], now: float) 
             return None
     is_unclear = rule.is_unclear
     if rule.actors and rule.actors.isdisjoint(asking.references):
-        if asking.is_placed or not any(map(has_members, rule.actors)):
+        if WITH_MEMBERS.isdisjoint({type_of(actor) for actor in rule.actors} - asking.known):
             return None
         is_unclear = True  # it may be about them
     first, last = rule.period

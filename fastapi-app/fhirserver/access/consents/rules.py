@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, TypeVar
 
+from fhirserver.access.memberships import WITH_MEMBERS
 from fhirserver.fhir.datatypes.dates import date_interval
 from fhirserver.fhir.datatypes.references import parse_reference
 from fhirserver.fhir.definitions import Definitions
@@ -27,7 +28,6 @@ _RESEARCH = frozenset({"HRESCH"})
 _OPT_OUT = frozenset({"OPTOUT", "OPTOUTE"})
 _CRITERIA = ("actor", "action", "securityLabel", "purpose", "class", "code", "dataPeriod", "data")
 _PEOPLE = frozenset({"Patient", "Practitioner", "RelatedPerson", "Person"})
-_WITH_MEMBERS = frozenset({"PractitionerRole", "Organization", "CareTeam", "Group"})
 _LONGEST = 64 * 1024
 FOREVER = float("-inf"), float("inf")
 
@@ -208,13 +208,13 @@ def _target(reference: Any, base_url: str) -> str | None:
 def _actor(reference: Any, base_url: str) -> str | None:
     """The target if it is a person, or what people belong to."""
     target = _target(reference, base_url)
-    is_one = target is not None and ("://" in target or target.partition("/")[0] in _PEOPLE | _WITH_MEMBERS)
+    is_one = target is not None and ("://" in target or target.partition("/")[0] in _PEOPLE | WITH_MEMBERS)
     return target if is_one else None
 
 
-def has_members(actor: str) -> bool:
-    """Whether people belong to this actor."""
-    return actor.partition("/")[0] in _WITH_MEMBERS
+def type_of(actor: str) -> str:
+    """The type of an actor of this server."""
+    return actor.partition("/")[0]
 
 
 def _data(data: Mapping[str, Any], base_url: str) -> tuple[str, str, str] | None:
