@@ -35,7 +35,20 @@ build() {
 
 # apply COMPONENT: what the overlay says of common, citus or api
 apply() {
-    kubectl apply --kustomize "$K8S/overlays/$OVERLAY" --selector "app.kubernetes.io/component=$1"
+    kubectl kustomize "$K8S/overlays/$OVERLAY" | keep_workers |
+        kubectl apply --filename - --selector "app.kubernetes.io/component=$1"
+}
+
+# keep_workers: manifests, with as many workers as there are if they were made more: they hold shards
+keep_workers() {
+    local live
+    live=$(k get statefulset citus-worker --ignore-not-found -o jsonpath='{.spec.replicas}' 2>/dev/null) || live=''
+    awk -v live="${live:-0}" '
+        /^---/ { kind = name = "" }
+        /^kind: / { kind = $2 }
+        /^  name: / { name = $2 }
+        /^  replicas: / && kind == "StatefulSet" && name == "citus-worker" && live + 0 > $2 + 0 { $0 = "  replicas: " live }
+        { print }'
 }
 
 # exists KIND/NAME

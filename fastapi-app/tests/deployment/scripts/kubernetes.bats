@@ -30,6 +30,18 @@ rollout status deployment/fastapi-fhir" ]
     [ "$(grep -oE '[0-9a-f]{32}$' "$STUBS/secrets" | sort -u | wc -l)" -eq 7 ]
 }
 
+@test "workers that were added stay" {
+    kubectl_answers
+    sed -i 's/printf 2 ;;/printf 3 ;;/; s/^    case "\$\*" in$/&\n    kustomize*) cat "${BASH_SOURCE[0]%\/*}\/rendered" ;;\n    apply*) cat >"${BASH_SOURCE[0]%\/*}\/applied" ;;/' \
+        "$STUBS/kubectl"
+    printf 'kind: %s\nmetadata:\n  name: %s\nspec:\n  replicas: %s\n---\n' \
+        StatefulSet citus-coordinator 1 StatefulSet citus-worker 2 Deployment citus-worker 2 >"$STUBS/rendered"
+    run k8s/setup_complete_k8s.sh citus
+    [ "$status" -eq 0 ]
+    [ "$(grep -o 'replicas: .' "$STUBS/applied" | tr -d '\n')" = "replicas: 1replicas: 3replicas: 2" ]
+    called "register-workers.sh .*citus-worker-2.citus-worker$"
+}
+
 @test "secrets that are there stay" {
     kubectl_answers
     sed -i 's/\*"get secret.*/*"get secret"*) return 0 ;;/' "$STUBS/kubectl"
