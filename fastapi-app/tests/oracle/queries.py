@@ -283,6 +283,8 @@ class Queries:
         allowed = [item for item in modifiers or ("",) if item in _MODIFIERS[parameter.type] and code not in _COLUMNS]
         if not set(_HIERARCHIES) & set(parameter.target_types) and parameter.type == "reference":
             allowed = [item for item in allowed if item not in ("above", "below")]
+        if "identifier" not in code:
+            allowed = [item for item in allowed if item != "of-type"]
         modifier = draw(st.sampled_from(allowed or [""]))
         if modifier == "[type]":
             modifier = draw(st.sampled_from([name for name in TYPES if name in parameter.target_types] or [""]))
