@@ -1,8 +1,9 @@
 """`python -m bench.cluster [--seconds N] [--patients N] [--clients N …]`: Citus beside plain PostgreSQL, in one run.
 
 Makes a coordinator and two workers on this machine (drill/own_cluster.py), and on the coordinator a second database
-without Citus: the same PostgreSQL, the same settings, everything on the disk. A server runs on each of the two. They
-get the same patients and the same requests, by turns, so that what else the machine does meets both. Prints Markdown.
+without Citus: the same PostgreSQL, the same settings, everything on the disk. A server runs on each of the two, and a
+second one on the cluster that asks all nodes (`FHIR_DATABASE__QUERY_NODES=all`). They get the same patients and the
+same requests, by turns, so that what else the machine does meets all. Prints Markdown.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from drill.own_cluster import own_cluster
 from drill.patients import observation, patient, people, transaction
 from fhirserver.storage.migrate import upgrade
 
-_PLAIN, _CITUS = 8381, 8382  # ports
+_PLAIN, _CITUS, _ALL_NODES = 8381, 8382, 8383  # ports
 _TURNS = 3
 _EACH = 20  # observations of a patient
 _RUN = "bench"
@@ -89,12 +90,16 @@ def _ignored(_: Answer) -> None:
 
 
 async def _compare(arguments: argparse.Namespace) -> None:
-    for port in (_PLAIN, _CITUS):
+    for port in (_PLAIN, _CITUS, _ALL_NODES):
         await ready(port, "/health/ready")
     ids = {port: await _fill(port, arguments.patients) for port in (_PLAIN, _CITUS)}
+    ids[_ALL_NODES] = ids[_CITUS]
     shapes = {port: _shapes(ids[port], 1) for port in ids}
-    print("| what | clients | plain req/s | p50 ms | p95 ms | Citus req/s | p50 ms | p95 ms | p50, Citus to plain |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
+    print(
+        "| what | clients | plain req/s | p50 ms | p95 ms | Citus req/s | p50 ms | p95 ms | to plain, p50"
+        " | all nodes req/s | p50 ms | p95 ms | to plain, p50 |"
+    )
+    print(f"|---|{'--:|' * 12}", flush=True)
     for name in shapes[_PLAIN]:
         for clients in arguments.clients:
             figures = {port: Figures() for port in ids}
@@ -105,10 +110,10 @@ async def _compare(arguments: argparse.Namespace) -> None:
                     await _measure(port, shapes[port][name], arguments.seconds / _TURNS, clients, figures[port])
             cells = [
                 f"{found.rate:,.0f} | {found.percentile(50):.2f} | {found.percentile(95):.2f}"
-                for found in figures.values()
+                + (f" | {found.percentile(50) / figures[_PLAIN].percentile(50):.2f}" if port != _PLAIN else "")
+                for port, found in figures.items()
             ]
-            ratio = figures[_CITUS].percentile(50) / figures[_PLAIN].percentile(50)
-            print(f"| {name} | {clients} | {' | '.join(cells)} | {ratio:.2f} |", flush=True)
+            print(f"| {name} | {clients} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
@@ -124,7 +129,11 @@ def main() -> None:
         plain = cluster.database_without_citus("plain_records")
         upgrade(plain)
         upgrade(cluster.dsn)
-        with serving(plain, _PLAIN, arguments.workers), serving(cluster.dsn, _CITUS, arguments.workers):
+        with (
+            serving(plain, _PLAIN, arguments.workers),
+            serving(cluster.dsn, _CITUS, arguments.workers),
+            serving(cluster.dsn, _ALL_NODES, arguments.workers, FHIR_DATABASE__QUERY_NODES="all"),
+        ):
             asyncio.run(_compare(arguments))
     print(f"\nLoad of the machine after: {os.getloadavg()[0]:.2f}; all on {os.cpu_count()} CPUs")
 

@@ -32,10 +32,10 @@ def process(*command: str, environment: dict[str, str]) -> Iterator["subprocess.
 
 
 @contextmanager
-def serving(dsn: str, port: int, workers: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """The server on a database, open to everyone, while the block runs."""
+def serving(dsn: str, port: int, workers: int, **settings: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The server on a database, open to everyone, with these settings, while the block runs."""
     environment = {"FHIR_DATABASE_URL": dsn, "FHIR_OBSERVABILITY__LOG_LEVEL": "INFO", "FHIR_AUTH__ENABLED": "False"}
-    environment |= {"FHIR_LIMITS__REQUESTS_PER_MINUTE": "0"}
+    environment |= {"FHIR_LIMITS__REQUESTS_PER_MINUTE": "0"} | settings
     command = (*COMMAND, "serve", "--port", str(port), "--workers", str(workers))
     with process(*command, environment=environment) as started:
         yield started

@@ -12,8 +12,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 from fastapi import FastAPI
 
 from fhirserver.access.accounts import Accounts, Lifetimes
@@ -67,7 +69,7 @@ from fhirserver.storage.audit_log import PostgresAuditLog, PostgresEvents
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.index_store import PostgresIndex
 from fhirserver.storage.job_store import PostgresJobs
-from fhirserver.storage.nodes import Nodes
+from fhirserver.storage.nodes import Nodes, Visit
 from fhirserver.storage.oauth_store import PostgresOAuthStore
 from fhirserver.storage.spread import Spread, listed, workers_of
 from fhirserver.storage.streams import Streams
@@ -110,7 +112,7 @@ class Process:
         self.pool = self._pool(dsn, settings.database.pool_size)
         # Of its own, so that what goes on besides requests doesn't wait for a connection when there are many.
         self.background = self._pool(dsn, _BACKGROUND_CONNECTIONS)
-        self._audit_pool = self._pool(dsn, 1)  # what it writes is one stream
+        self._audit_pool = self._pool(dsn, 1)  # what it writes is one stream of each node
         self.nodes = Nodes(self.background, settings.database.pool_size, settings.database.pool_timeout_seconds)
         self.index = PostgresIndex(self.background, observe_statement)
         self.jobs = PostgresJobs(self.background, observe_statement)
@@ -120,10 +122,12 @@ class Process:
         structures = BuiltInStructures.load()
         self._sources = Sources(PostgresTerminology(self.pool, observe_statement), built_in, time.monotonic)
         self._terminology = KnownTerminology(self._sources, clock, remote)
-        self.spread = self._spread(dsn) if serves and settings.database.query_nodes != "coordinator" else None
+        is_spread = serves and settings.database.query_nodes != "coordinator"
+        self.spread = self._spread(dsn, self.pool, settings.database.pool_size) if is_spread else None
+        self._audit_spread = self._spread(dsn, self._audit_pool, 1) if is_spread else None
         self.chain = Chain(settings.audit.key.get_secret_value().encode() if settings.audit.key else None)
         self.streams = Streams(self.chain, self.background, observe_statement)
-        self.events = PostgresEvents(self._audit_pool, observe_statement, self.streams, self._confirm)
+        self.events = PostgresEvents(self._lend_to_events, observe_statement, self.streams, self._confirm)
         self._store = PostgresStore(
             self.pool,
             observe_statement,
@@ -180,11 +184,23 @@ class Process:
             pooler=database.pooler,
         )
 
-    def _spread(self, dsn: str) -> Spread:
-        nodes, size = self._settings.database.query_nodes, self._settings.database.pool_size
+    def _spread(self, dsn: str, coordinator: Pool, size: int) -> Spread:
+        nodes = self._settings.database.query_nodes
         given = [url.strip() for url in nodes.split(",")]
         find = workers_of(self.background, dsn) if nodes == "all" else listed(given)
-        return Spread(self.pool, find, lambda node: self._pool(node, size, _NODE_SECONDS))
+        return Spread(coordinator, find, lambda node: self._pool(node, size, _NODE_SECONDS))
+
+    @asynccontextmanager
+    async def _lend_to_events(self, bucket: int) -> "AsyncIterator[asyncpg.Connection[Any]]":
+        spread = self._audit_spread
+        lent = self._audit_pool.connection() if spread is None else spread.connection(self.nodes.group(bucket))
+        async with lent as driver:
+            visit = Visit(driver, (bucket,))
+            self.nodes.enter(visit)
+            try:
+                yield driver
+            finally:
+                self.nodes.leave(visit)
 
     def _written(self, types: Set[str]) -> None:
         """Resources of these types were written."""
@@ -241,18 +257,23 @@ class Process:
     async def open(self) -> None:
         """Make ready for use."""
         await self._store.open()
-        if self.spread is not None:
-            await self.spread.look()
+        if self.spread is not None and self._audit_spread is not None:
+            await asyncio.gather(self.nodes.look(), self.spread.look(), self._audit_spread.look())
         if self._settings.database.pooler != "none" and (lacking := await self.pool.lacking()):
             # PgBouncer makes them if its databases say so: connect_query.
             _log.warning("the pooler's connections lack settings", settings="; ".join(lacking))
         await self.current.refresh()
 
+    async def follow_spreads(self) -> None:
+        """Look for the nodes that are asked, where several are, until cancelled."""
+        await asyncio.gather(*(spread.follow() for spread in (self.spread, self._audit_spread) if spread is not None))
+
     async def close(self) -> None:
         """Close all connections."""
         await self._terminology.close()
-        if self.spread is not None:
-            await self.spread.close()
+        for spread in (self.spread, self._audit_spread):
+            if spread is not None:
+                await spread.close()
         await self.pool.close()
         await self.background.close()
         await self._audit_pool.close()
@@ -444,9 +465,7 @@ def create_app() -> FastAPI:
     bound_headers(settings.limits.header_bytes, settings.limits.header_seconds)
     redis = SharedByRedis(settings.redis_url.get_secret_value()) if settings.redis_url else None
     access: Access | None = None
-    work = [_end_with_parent(), process.current.follow(), process.nodes.follow()]
-    if process.spread is not None:
-        work.append(process.spread.follow())
+    work = [_end_with_parent(), process.current.follow(), process.nodes.follow(), process.follow_spreads()]
     if settings.auth.enabled:
         access, changes = build_access(settings, process, redis)
         work += [changes.follow(), *([_share_counts(access.limits, redis)] if redis is not None else [])]

@@ -25,6 +25,7 @@ from fhirserver.search.extract import Extractor
 from fhirserver.storage.embedded import EmbeddedPostgres
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.migrate import upgrade
+from fhirserver.storage.nodes import Nodes
 from fhirserver.storage.spread import Spread, workers_of
 from fhirserver.storage.terminology import PostgresTerminology
 from fhirserver.storage.unit_of_work import PostgresStore
@@ -155,6 +156,16 @@ async def pool(open_pool: Callable[[int], Pool]) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
+async def nodes(request: pytest.FixtureRequest, pool: Pool) -> Nodes | None:
+    """Where the buckets are, where --spread says that they are asked for there."""
+    if not request.config.getoption("--spread"):
+        return None
+    nodes = Nodes(pool, 8, 15.0)
+    assert await nodes.look()
+    return nodes
+
+
+@pytest.fixture
 async def spread(request: pytest.FixtureRequest, dsn: str, pool: Pool) -> AsyncIterator[Spread | None]:
     """All nodes of the cluster, where --spread says so."""
     if not request.config.getoption("--spread"):
@@ -189,8 +200,10 @@ def sources(pool: Pool, statements: Statements, built_in: BuiltIn) -> Sources:
 
 
 @pytest.fixture
-async def store(pool: Pool, statements: Statements, sources: Sources, spread: Spread | None) -> PostgresStore:
-    store = PostgresStore(pool, statements, sources.forget, spread=spread)
+async def store(
+    pool: Pool, statements: Statements, sources: Sources, spread: Spread | None, nodes: Nodes | None
+) -> PostgresStore:
+    store = PostgresStore(pool, statements, sources.forget, nodes=nodes, spread=spread)
     await store.open()
     return store
 

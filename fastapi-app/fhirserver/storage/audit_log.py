@@ -1,8 +1,10 @@
 """The audit log in the database: keeping events, going along what is kept, and letting go of what is old."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -16,18 +18,21 @@ from fhirserver.storage.unit_of_work import Confirm
 
 _AT_ONCE = 1000
 
+Lend = Callable[[int], AbstractAsyncContextManager["asyncpg.Connection[Any]"]]
+
 
 class PostgresEvents:
-    """Keeps the events that belong to no write. `confirm` as in `PostgresStore`."""
+    """Keeps the events that belong to no write. `lend` gives a connection for a bucket; `confirm` as in
+    `PostgresStore`."""
 
-    def __init__(self, pool: Pool, observe: Observe, streams: Streams, confirm: Confirm):
-        self._pool = pool
+    def __init__(self, lend: Lend, observe: Observe, streams: Streams, confirm: Confirm):
+        self._lend = lend
         self._observe = observe
         self._streams = streams
         self._confirm = confirm
 
     async def append(self, events: Sequence[NewEvent]) -> None:
-        async with self._pool.connection() as driver:
+        async with self._lend(events[0].bucket) as driver:
             statements = Statements(driver, self._observe)
             for version in {event.entry.index_version for event in events}:
                 await self._confirm(version, lambda: conformance.changes(statements))

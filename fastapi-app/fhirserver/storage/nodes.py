@@ -1,4 +1,4 @@
-"""Which nodes of a Citus cluster don't answer, and what is on them.
+"""Where the buckets of a Citus cluster are, and which nodes don't answer.
 
 A statement for a node that is cut off holds its connection until the network gives up, and a few of those would hold
 all. So a node gets a part of a process's connections only; when it is known that it doesn't answer, those that wait for
@@ -21,12 +21,17 @@ _INTERVAL, _INTERVAL_WHILE_AWAY = 3.0, 0.25  # seconds
 _SPARE = 2  # connections that no node may have alone
 _IS_CLUSTER = "SELECT count(*) FROM pg_extension WHERE extname = 'citus'"
 _AWAY = "SELECT nodename, nodeport FROM run_command_on_workers('SELECT 1') WHERE NOT success ORDER BY 1, 2"
+# What it says of nodes and shards is another text when something has moved.
+_LAYOUT = """
+    SELECT (SELECT md5(string_agg(concat_ws(' ', shardid, groupid), ',' ORDER BY shardid)) FROM pg_dist_placement)
+        || (SELECT md5(string_agg(concat_ws(' ', groupid, nodename, nodeport), ',' ORDER BY nodeid)) FROM pg_dist_node)
+"""
 _PLACES = """
     WITH places AS MATERIALIZED
         (SELECT b, get_shard_id_for_distribution_column('resource', b) AS shardid FROM generate_series(0, 4095) AS b)
-    SELECT nodename, nodeport, array_agg(b) AS buckets
+    SELECT nodename, nodeport, groupid, array_agg(b) AS buckets
     FROM places JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node AS n USING (groupid)
-    WHERE noderole = 'primary' GROUP BY 1, 2
+    WHERE noderole = 'primary' GROUP BY 1, 2, 3
 """
 
 
@@ -58,6 +63,8 @@ class Nodes:
         self._known = _Away()
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._places: dict[int | None, asyncio.Semaphore] = {}
+        self._groups: dict[int | None, int] = {}
+        self._layout: str | None = None
         self._visits: set[Visit] = set()
         self._doubted = asyncio.Event()
 
@@ -75,6 +82,13 @@ class Nodes:
     def reaches(self, bucket: int) -> bool:
         """Whether a bucket is on a node that answers, as far as that is known."""
         return bucket not in self._known.buckets
+
+    def group(self, bucket: int | None) -> int | None:
+        """The group of the node that a bucket is on, as far as that is known: 0 is that of the coordinator.
+
+        After a move it is the former one for a few seconds.
+        """
+        return self._groups.get(bucket)
 
     def turn(self, bucket: int | None) -> AbstractAsyncContextManager[None]:
         """Waits until the node that a bucket is on (None: nobody knows) has connections left, and takes one of them
@@ -110,19 +124,28 @@ class Nodes:
         """Look again and again; never ends, unless this is no cluster."""
         while True:
             with suppress(FhirError):  # the coordinator itself is away: who asks hears of it
-                async with self._pool.connection() as driver:
-                    if not await driver.fetchval(_IS_CLUSTER):
-                        return
-                    away = [f"{row['nodename']}:{row['nodeport']}" for row in await driver.fetch(_AWAY)]
-                    if away or self._known.nodes or not self._places:
-                        self._learn(away, await driver.fetch(_PLACES))
+                if not await self.look():
+                    return
             await self._pause()
+
+    async def look(self) -> bool:
+        """Look once; False if this is no cluster."""
+        async with self._pool.connection() as driver:
+            if not await driver.fetchval(_IS_CLUSTER):
+                return False
+            away = [f"{row['nodename']}:{row['nodeport']}" for row in await driver.fetch(_AWAY)]
+            layout = await driver.fetchval(_LAYOUT)
+            if away or self._known.nodes or layout != self._layout:
+                self._learn(away, await driver.fetch(_PLACES))
+                self._layout = layout
+        return True
 
     def _learn(self, away: Sequence[str], places: Sequence[Any]) -> None:
         buckets = {f"{row['nodename']}:{row['nodeport']}": row["buckets"] for row in places}
         self._known = _Away(away, frozenset(bucket for node in away for bucket in buckets.get(node, ())))
         self._turns = {node: self._turns.get(node) or asyncio.Semaphore(self._each) for node in buckets}
         self._places = {bucket: self._turns[node] for node, there in buckets.items() for bucket in there}
+        self._groups = {bucket: row["groupid"] for row in places for bucket in row["buckets"]}
         for visit in self._visits if away else ():
             if visit.buckets is None or not self._known.buckets.isdisjoint(visit.buckets):
                 visit.driver.terminate()

@@ -1,6 +1,7 @@
 """Queries spread over the nodes of a cluster, each of which can answer all (decisions/0015).
 
-A node that does not answer is left out until it answers again. What has to be on the coordinator asks its pool.
+What is about one bucket is asked of the node that has it, which answers without another one. A node that does not
+answer is left out until it answers again. What has to be on the coordinator asks its pool.
 """
 
 import asyncio
@@ -21,15 +22,19 @@ _FIND = (
     "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid <> 0 AND noderole = 'primary' AND isactive"
     " AND hasmetadata AND metadatasynced"
 )
+_IS_NODE = "SELECT to_regclass('pg_dist_local_group') IS NOT NULL"
+_GROUP = "SELECT groupid FROM pg_dist_local_group"
+COORDINATOR_GROUP = 0
 
 
 class _Node:
-    """A node besides the coordinator: its pool, and whether it is away."""
+    """A node besides the coordinator: its pool, its group as it tells itself, and whether it is away."""
 
-    __slots__ = ("is_away", "pool")
+    __slots__ = ("group", "is_away", "pool")
 
     def __init__(self, pool: Pool):
         self.pool = pool
+        self.group: int | None = None
         self.is_away = False
 
 
@@ -48,12 +53,21 @@ class Spread:
         self._nodes: dict[str, _Node] = {}
         self._doubted = asyncio.Event()
 
-    def connection(self) -> "SpreadLent":
-        """A connection to any node, for the time of an `async with` block; one block is on one node."""
-        return SpreadLent(self)
+    def connection(self, group: int | None = None) -> "SpreadLent":
+        """A connection for the time of an `async with` block: to the node of this group if it can be had, else to any.
 
-    def choose(self) -> _Node | None:
-        """The node with the most free connections; None: the coordinator."""
+        One block is on one node.
+        """
+        return SpreadLent(self, group)
+
+    def choose(self, group: int | None = None) -> _Node | None:
+        """The node of this group; where it is away or not known, the one with the most free connections. None: the
+        coordinator."""
+        if group == COORDINATOR_GROUP:
+            return None
+        for node in self._nodes.values():
+            if group is not None and node.group == group and not node.is_away:
+                return node
         best, most = None, _free(self._coordinator)
         for node in self._nodes.values():
             if not node.is_away and (free := _free(node.pool)) > most:
@@ -105,7 +119,8 @@ class Spread:
     async def _ask(self, node: _Node) -> None:
         try:
             async with node.pool.connection() as driver:
-                await driver.fetchval("SELECT 1")
+                if await driver.fetchval(_IS_NODE):
+                    node.group = await driver.fetchval(_GROUP)
         except FhirError:
             return
         node.is_away = False
@@ -124,14 +139,14 @@ def _free(pool: Pool) -> float:
 class SpreadLent:
     """Takes a connection to a node and gives it back; another node, if the first can't be reached."""
 
-    __slots__ = ("_lent", "_node", "_spread")
+    __slots__ = ("_group", "_lent", "_node", "_spread")
 
-    def __init__(self, spread: Spread):
-        self._spread = spread
+    def __init__(self, spread: Spread, group: int | None = None):
+        self._spread, self._group = spread, group
 
     async def __aenter__(self) -> "asyncpg.Connection[Any]":
         self._node: _Node | None
-        while (node := self._spread.choose()) is not None:
+        while (node := self._spread.choose(self._group)) is not None:
             self._node, self._lent = node, node.pool.connection()
             try:
                 return await self._lent.__aenter__()

@@ -152,7 +152,7 @@ class PostgresSession:
         return await searching.find(self._statements, requests)
 
     async def history(self, request: HistoryRequest) -> HistoryPage:
-        self._require(request.buckets if request.id is None else (home_bucket(request.id),))
+        self._require(_buckets_of(request))
         return await history.history(self._statements, request, self._signer)
 
     async def lock(self, criteria: Sequence[str], shared: Sequence[str] = ()) -> None:
@@ -186,8 +186,9 @@ class PostgresStore:
     `observe` hears of every statement, `written` of the types of resources that were written, after the commit.
     `confirm` (as in `Current`) is asked before index entries of a version are written, and raises if they may not be.
     Events of the audit log go to `streams`; `kept` hears of those that were committed.
-    With a `spread`, what is one statement asks any node. Transactions are on the coordinator: their locks are only seen
-    there. So is what changes the server's own tables, which all nodes have a copy of.
+    With a `spread`, what is one statement asks any node, and the one that has it if that is known. Transactions are on
+    the coordinator: their locks are only seen there. So is what changes the server's own tables, which all nodes have a
+    copy of.
     For `patience` seconds a database, or a worker of a cluster, may be away before a request fails; `nodes` knows
     which workers are.
     """
@@ -226,10 +227,14 @@ class PostgresStore:
                 await driver.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'citus'") > 0
             )
 
-    def _session(self, *, anywhere: bool = False) -> "_Session":
+    def _session(self, bucket: int | None = None, *, anywhere: bool = False) -> "_Session":
         if self._signer is None:
             raise RuntimeError("the store is not open")
-        lent = self._spread.connection() if anywhere and self._spread is not None else self._pool.connection()
+        lent: Lent | SpreadLent
+        if anywhere and self._spread is not None:
+            lent = self._spread.connection(self._nodes.group(bucket) if self._nodes is not None else None)
+        else:
+            lent = self._pool.connection()
         return _Session(
             lent, self._observe, self._signer, self._written, self._kept, self._confirm, self._nodes, self._streams,
             self._survey,
@@ -250,7 +255,7 @@ class PostgresStore:
 
         async def attempt() -> T:
             try:
-                async with self._turn(bucket), self._session(anywhere=anywhere) as session:
+                async with self._turn(bucket), self._session(bucket, anywhere=anywhere) as session:
                     return await work(session)
             except Unavailable:
                 self._doubt()
@@ -264,13 +269,15 @@ class PostgresStore:
     async def read_many(
         self, targets: Sequence[tuple[str, str]], within: Within
     ) -> dict[tuple[str, str], StoredResource]:
-        return await self._on_one(lambda session: session.read_many(targets, within))
+        buckets = {home_bucket(id) for _, id in targets}
+        return await self._on_one(lambda session: session.read_many(targets, within), _only(buckets))
 
     async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
         return await self._on_one(lambda session: session.read_version(resource_type, id, version_id))
 
     async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
-        return await self._on_one(lambda session: session.read_versions(versions))
+        buckets = {bucket for *_, bucket in versions}
+        return await self._on_one(lambda session: session.read_versions(versions), _only(buckets))
 
     async def write(self, changes: Sequence[NewVersion], events: Sequence[NewEvent] = ()) -> None:
         buckets = {change.version.bucket for change in changes}
@@ -285,11 +292,11 @@ class PostgresStore:
     async def count(self, request: SearchRequest, *, estimate: bool = False) -> int:
         return await self._counts.get(
             (estimate, *searching.same_count(request)),
-            lambda: self._on_one(lambda session: session.count(request, estimate=estimate)),
+            lambda: self._on_one(lambda session: session.count(request, estimate=estimate), _only(request.buckets)),
         )
 
     async def is_outside(self, patient: str, types: Sequence[str]) -> bool:
-        return await self._on_one(lambda session: session.is_outside(patient, types))
+        return await self._on_one(lambda session: session.is_outside(patient, types), home_bucket(patient))
 
     async def explain(self, request: SearchRequest) -> Explanation:
         return await self._on_one(lambda session: session.explain(request))
@@ -298,7 +305,7 @@ class PostgresStore:
         return await self._on_one(lambda session: session.find(requests))
 
     async def history(self, request: HistoryRequest) -> HistoryPage:
-        return await self._on_one(lambda session: session.history(request))
+        return await self._on_one(lambda session: session.history(request), _only(_buckets_of(request)))
 
     async def lock(self, criteria: Sequence[str], shared: Sequence[str] = ()) -> None:
         raise RuntimeError("a lock is held until the end of a transaction: open one")
@@ -346,6 +353,11 @@ class PostgresStore:
     def _doubt(self) -> None:
         if self._nodes is not None:
             self._nodes.doubt()
+
+
+def _buckets_of(request: HistoryRequest) -> AbstractSet[int] | None:
+    """The buckets that a history is asked of, as far as the request tells."""
+    return request.buckets if request.id is None else frozenset((home_bucket(request.id),))
 
 
 def _only(buckets: AbstractSet[int] | None) -> int | None:

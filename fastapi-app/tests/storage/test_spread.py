@@ -68,9 +68,9 @@ async def test_transactions_and_what_changes_the_server_stay_on_the_coordinator(
     used = []
 
     class Told(Spread):
-        def connection(self):
+        def connection(self, group=None):
             used.append(1)
-            return super().connection()
+            return super().connection(group)
 
     spread = Told(pool, listed([dsn]), lambda given: Pool(given, size=8))
     await spread.look()
