@@ -353,11 +353,17 @@ async def _until_none(connection: "asyncpg.Connection", count: str) -> None:
 
 
 async def faults(
-    cluster: OwnCluster, port: int, workers: int, kinds: list[tuple[str, str]], rounds: int, seed: str
+    cluster: OwnCluster,
+    port: int,
+    workers: int,
+    kinds: list[tuple[str, str]],
+    rounds: int,
+    seed: str,
+    query_nodes: str = "coordinator",
 ) -> AsyncIterator[Outcome]:
     """The outcome of the rounds of each kind, as it comes. Raises Violated."""
     await asyncio.to_thread(upgrade, cluster.dsn)
-    server = Server(cluster.dsn, port, workers)
+    server = Server(cluster.dsn, port, workers, FHIR_DATABASE__QUERY_NODES=query_nodes)
     server.start()
     run = Faults(cluster, server, seed)
     try:
@@ -378,7 +384,13 @@ async def _run(arguments: argparse.Namespace) -> None:
     print(HEAD, flush=True)
     with own_cluster(3 if "rebalancing" in arguments.during else 2, apart=apart) as cluster:
         async for outcome in faults(
-            cluster, arguments.port, arguments.workers, kinds, arguments.rounds, arguments.seed
+            cluster,
+            arguments.port,
+            arguments.workers,
+            kinds,
+            arguments.rounds,
+            arguments.seed,
+            arguments.query_nodes,
         ):
             print(outcome.row(), flush=True)
 
@@ -391,6 +403,7 @@ def main() -> None:
     parser.add_argument("--during", nargs="+", choices=DURING, default=list(DURING))
     parser.add_argument("--workers", type=int, default=2, help="processes of the server")
     parser.add_argument("--port", type=int, default=8391)
+    parser.add_argument("--query-nodes", choices=("coordinator", "all"), default="coordinator", help="whom it asks")
     parser.add_argument("--seed", default=f"{time.time_ns() % 1_000_000}", help="of what is random")
     arguments = parser.parse_args()
     try:

@@ -65,6 +65,7 @@ async def processes() -> AsyncIterator[Processes]:
     with own_cluster(2, apart=can_be_apart()) as cluster:
         await asyncio.to_thread(upgrade, cluster.dsn)
         settings = {"FHIR_ADMIN_USERNAME": account[0], "FHIR_ADMIN_PASSWORD": account[1], "FHIR_AUTH__ENABLED": "true"}
+        settings["FHIR_DATABASE__QUERY_NODES"] = "all"
         server = Server(cluster.dsn, _PORT, _SERVER_WORKERS, **settings)
         server.start()
         try:

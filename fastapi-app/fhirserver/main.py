@@ -165,6 +165,7 @@ class Process:
             ),
             index=self.index,
             jobs=self.jobs,
+            patience=settings.database.patience_seconds,
         )
         followers: list[Follower] = [
             SearchParameters(self.definitions, self.index, self.jobs if serves else None),

@@ -69,7 +69,7 @@ async def transaction(
         return assemble("transaction-response", [answered[index] for index in range(len(requests))])
 
     try:
-        return await retried(attempt)
+        return await retried(server, attempt)
     except WriteConflict as error:
         raise Conflict("the transaction collides with others again and again") from error
 

@@ -22,6 +22,7 @@ The error tree::
       MultipleMatches      a conditional interaction that is not selective enough
       Unavailable          the database is away or too busy: try again
         RolledBack         a collision with another writer, which undid this one: the same may succeed at once
+          Interrupted      the database was away before the commit: nothing was done
       TooCostly            stopped by a limit of time
       InternalError        a defect of this server
       DefinitionsCorrupt   the packaged R4 definitions cannot be used (start-up only)
@@ -196,6 +197,10 @@ class Unavailable(FhirError):
 
 
 class RolledBack(Unavailable):
+    pass
+
+
+class Interrupted(RolledBack):
     pass
 
 

@@ -48,7 +48,7 @@ async def conditional_update(
                 )
             return await update(inside, call, resource_type, match.id, {**resource, "id": match.id}, if_match)
 
-    return await retried(attempt)
+    return await retried(server, attempt)
 
 
 async def conditional_delete(server: Server, call: Call, resource_type: str, query: str) -> StoredResource | None:
@@ -60,7 +60,7 @@ async def conditional_delete(server: Server, call: Call, resource_type: str, que
             match = await locked_match(inside, call, resource_type, query)
             return await delete(inside, call, resource_type, match.id) if match is not None else None
 
-    return await retried(attempt)
+    return await retried(server, attempt)
 
 
 def require_free(call: Call, stored: StoredResource | None) -> None:

@@ -55,8 +55,8 @@ class Server:
 
     `clock` gives the present instant with millisecond precision in UTC; `new_id` an unused id in a bucket;
     `random_bucket` a bucket for what belongs to no patient. `denials` is what Consents deny. Without `index` and `jobs`
-    nothing is reindexed. `source`
-    gives the server as it is now, where it changes.
+    nothing is reindexed. `source` gives the server as it is now, where it changes. For `patience` seconds a transaction
+    that a database interrupted is begun again.
     """
 
     definitions: Definitions
@@ -75,14 +75,16 @@ class Server:
     index: IndexStore | None = None
     jobs: Jobs | None = None
     source: "Callable[[], Server] | None" = None
+    patience: float = 15.0
+    in_transaction: bool = False
 
     def latest(self) -> "Server":
         """The server of this process as it is now, for who began with this one a while ago."""
         return self if self.source is None else self.source()
 
     def using(self, session: Session) -> "Server":
-        """The same server, reading and writing in this session."""
-        return replace(self, store=session)
+        """The same server, reading and writing in this session, which is a transaction."""
+        return replace(self, store=session, in_transaction=True)
 
 
 @dataclass(frozen=True, slots=True)

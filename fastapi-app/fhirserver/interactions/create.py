@@ -38,7 +38,7 @@ async def create(
                 return Written(match, created=False, changed=False)
             return await insert(inside, call, resource_type, resource)
 
-    written = await retried(attempt)
+    written = await retried(server, attempt)
     if not written.changed:
         call.trail.read("create", written.stored)
     return written

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fhirserver.fhir.outcomes import Conflict, InvalidResource, Issue
 from fhirserver.fhir.resource_json import parse
 from fhirserver.interactions.context import Call, Server
+from fhirserver.interactions.retrying import retried
 from fhirserver.interactions.store import NewVersion
 from fhirserver.search.keys import self_key
 
@@ -36,19 +37,25 @@ async def write(
         return
     references = list(_references(server, call, changes))
     deleted = [_address(change) for change in changes if change.version.deleted]
-    async with server.store.transaction() as session:
-        await session.lock([_lock(address) for address in deleted], [_lock(target) for _, target, _ in references])
-        await session.write(changes, call.trail.changing(changes))
-        targets = dict.fromkeys(target for _, target, _ in references)
-        found = await session.read_many(list(targets), lambda _: None) if targets else {}
-        there = {address for address, stored in found.items() if not stored.deleted}
-        missing = [reference for reference in references if reference[1] not in there]
-        if missing:
-            raise InvalidResource([_issue(*reference, place_of) for reference in missing[:_MAX_ISSUES]])
-        referrers = await session.find([server.extractor.referrers(*address) for address in deleted]) if deleted else []
-        needed = [address for address, matches in zip(deleted, referrers, strict=True) if matches]
-        if needed:
-            raise Conflict([_conflict(address, place_of) for address in needed[:_MAX_ISSUES]])
+
+    async def attempt() -> None:
+        async with server.store.transaction() as session:
+            await session.lock([_lock(address) for address in deleted], [_lock(target) for _, target, _ in references])
+            await session.write(changes, call.trail.changing(changes))
+            targets = dict.fromkeys(target for _, target, _ in references)
+            found = await session.read_many(list(targets), lambda _: None) if targets else {}
+            there = {address for address, stored in found.items() if not stored.deleted}
+            missing = [reference for reference in references if reference[1] not in there]
+            if missing:
+                raise InvalidResource([_issue(*reference, place_of) for reference in missing[:_MAX_ISSUES]])
+            referrers = (
+                await session.find([server.extractor.referrers(*address) for address in deleted]) if deleted else []
+            )
+            needed = [address for address, matches in zip(deleted, referrers, strict=True) if matches]
+            if needed:
+                raise Conflict([_conflict(address, place_of) for address in needed[:_MAX_ISSUES]])
+
+    await retried(server, attempt, follows=False)
 
 
 def _references(server: Server, call: Call, changes: Sequence[NewVersion]) -> Iterable[tuple[Address, Address, str]]:

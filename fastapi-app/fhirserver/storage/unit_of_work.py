@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from fhirserver.audit.facts import NewEvent
 from fhirserver.fhir.datatypes.ids import home_bucket
-from fhirserver.fhir.outcomes import RolledBack, Unavailable
+from fhirserver.fhir.outcomes import Interrupted, RolledBack, Unavailable
 from fhirserver.interactions.store import (
     FOLLOWED,
     Explanation,
@@ -273,7 +273,7 @@ class PostgresStore:
         return await self._on_one(lambda session: session.read_many(targets, within), _only(buckets))
 
     async def read_version(self, resource_type: str, id: str, version_id: int) -> StoredResource | None:
-        return await self._on_one(lambda session: session.read_version(resource_type, id, version_id))
+        return await self._on_one(lambda session: session.read_version(resource_type, id, version_id), home_bucket(id))
 
     async def read_versions(self, versions: Sequence[tuple[str, str, int, int]]) -> Sequence[StoredResource]:
         buckets = {bucket for *_, bucket in versions}
@@ -299,10 +299,11 @@ class PostgresStore:
         return await self._on_one(lambda session: session.is_outside(patient, types), home_bucket(patient))
 
     async def explain(self, request: SearchRequest) -> Explanation:
-        return await self._on_one(lambda session: session.explain(request))
+        return await self._on_one(lambda session: session.explain(request), _only(request.buckets))
 
     async def find(self, requests: Sequence[SearchRequest]) -> list[Sequence[tuple[str, str]]]:
-        return await self._on_one(lambda session: session.find(requests))
+        bucket = _only(requests[0].buckets) if len(requests) == 1 else None
+        return await self._on_one(lambda session: session.find(requests), bucket)
 
     async def history(self, request: HistoryRequest) -> HistoryPage:
         return await self._on_one(lambda session: session.history(request), _only(_buckets_of(request)))
@@ -320,7 +321,7 @@ class PostgresStore:
     async def transaction(self) -> AsyncIterator[Session]:
         """A transaction: committed when the block ends, rolled back when it raises.
 
-        `RolledBack` if the database was away before the commit: nothing was done, the same may succeed.
+        `Interrupted` if the database was away before the commit: nothing was done, the same may succeed.
         """
 
         async def begin() -> tuple[PostgresSession, AsyncExitStack]:
@@ -340,7 +341,7 @@ class PostgresStore:
                     if not isinstance(found, Unavailable):
                         raise
                     self._doubt()
-                    undone = found if isinstance(found, RolledBack) else RolledBack(found.issues)
+                    undone = found if isinstance(found, RolledBack) else Interrupted(found.issues)
                     raise undone from error
         except Unavailable as error:  # the ROLLBACK may fail too
             if undone is not None and error is not undone:

@@ -3,15 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from fhirserver.interactions.context import Server, Validation
 from fhirserver.search.extract import Extractor
+from fhirserver.storage.unit_of_work import PostgresSession
 from fhirserver.web.app import build_app
 
 from .building import URN, bundle, criteria, entry, named, observation, patient, unique
@@ -51,6 +54,22 @@ def in_contained(reference: str) -> dict[str, Any]:
         "organization": {"display": "x"},
     }
     return patient(contained=[practitioner], generalPractitioner=[{"reference": "#r"}])
+
+
+async def test_a_write_that_lost_its_connection_is_done_again(keeping, monkeypatch):
+    locked = PostgresSession.lock
+    ended = []
+
+    async def lost(session: PostgresSession, *arguments: Any) -> None:
+        if not ended:
+            ended.append(1)
+            with suppress(asyncpg.PostgresError):
+                await session._statements.driver.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        await locked(session, *arguments)
+
+    monkeypatch.setattr(PostgresSession, "lock", lost)
+    assert (await keeping.get(f"/{await made(keeping, patient())}")).json()["meta"]["versionId"] == "1"
+    assert ended
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,15 @@ from fhirserver.storage.cluster import cluster as citus_at
 from fhirserver.storage.migrate import upgrade
 
 # Of each victim and each work something, if it is not more rounds that are asked for.
-FEW = [
-    ("worker", "transactions"),
-    ("coordinator", "creates"),
-    ("api", "transactions"),
-    ("network", "transactions"),
-    ("worker", "rebalancing"),
-]
+FEW = {
+    "coordinator": [
+        ("worker", "transactions"),
+        ("coordinator", "creates"),
+        ("api", "transactions"),
+        ("network", "transactions"),
+    ],
+    "all": [("worker", "creates"), ("worker", "rebalancing")],
+}
 PATIENCE = 4
 
 
@@ -41,11 +43,12 @@ def citus() -> Iterator[OwnCluster]:
         pytest.skip(f"SKIPPED: {reason}")
 
 
-async def test_nothing_acknowledged_is_lost(request, citus):
+@pytest.mark.parametrize("query_nodes", ["coordinator", "all"])
+async def test_nothing_acknowledged_is_lost(request, citus, query_nodes):
     rounds = request.config.getoption("--fault-rounds")
-    kinds = FEW if rounds == 1 else [(victim, during) for victim in VICTIMS for during in DURING]
+    kinds = FEW[query_nodes] if rounds == 1 else [(victim, during) for victim in VICTIMS for during in DURING]
     kinds = [kind for kind in kinds if kind[0] != "network" or citus.is_apart]
-    async for outcome in faults(citus, free_port(), 2, kinds, rounds, "test"):
+    async for outcome in faults(citus, free_port(), 2, kinds, rounds, f"test-{query_nodes}", query_nodes):
         print(outcome.row())
         assert len(outcome.acknowledged) > rounds
 
@@ -60,8 +63,9 @@ class Served:
 
 
 @pytest.fixture
-async def served(citus) -> AsyncIterator[Served]:
-    server = Server(citus.dsn, free_port(), 1, FHIR_DATABASE__PATIENCE_SECONDS=str(PATIENCE))
+async def served(citus, query_nodes) -> AsyncIterator[Served]:
+    settings = {"FHIR_DATABASE__PATIENCE_SECONDS": str(PATIENCE), "FHIR_DATABASE__QUERY_NODES": query_nodes}
+    server = Server(citus.dsn, free_port(), 1, **settings)
     server.start()
     api = Api(f"http://127.0.0.1:{server.port}")
     try:
@@ -91,7 +95,7 @@ def observation(who: str) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize(("strike", "mend"), [("kill", "start"), ("cut", "heal")])
+@pytest.mark.parametrize(("strike", "mend", "query_nodes"), [("kill", "start", "coordinator"), ("cut", "heal", "all")])
 async def test_a_worker_away_is_told_and_the_others_go_on(citus, served, strike, mend):
     if strike == "cut" and not citus.is_apart:
         pytest.skip("SKIPPED: NO NETWORK NAMESPACES HERE, nodes can't be cut off")
@@ -136,7 +140,7 @@ async def test_a_worker_away_is_told_and_the_others_go_on(citus, served, strike,
         told = await health()
         assert told["status"] == "impaired"
         assert told["parts"][f"database {worker.host}:{worker.port}"] == "no answer"
-        answers = await asyncio.gather(*(ask(name, served.there) for name in asked if name != "transaction"))
+        answers = await asyncio.gather(*(ask(name, served.there) for name in asked))
         for status, seconds, retry_after in answers:
             assert (status, retry_after) == (503, "5")
             assert PATIENCE - 1 < seconds < PATIENCE + 1

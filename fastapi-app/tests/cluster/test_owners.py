@@ -61,7 +61,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
         async def recorded(self: Statements, statement: Statement, *arguments: Any, original: Any = original) -> Any:
             group = await self.driver.fetchval("SELECT groupid FROM pg_dist_local_group")
             plan = [row[0] for row in await self.driver.fetch(f"EXPLAIN {statement.sql}", *arguments)]
-            tasks = sum(int(line.split("Task Count:")[1]) for line in plan if "Task Count:" in line)
+            tasks = max(int(line.split("Task Count:")[1]) for line in plan if "Task Count:" in line)
             told.run.append((statement.name, group, tasks))
             return await original(self, statement, *arguments)
 
@@ -99,7 +99,7 @@ async def test_each_call_asks_the_node_that_has_the_bucket(dsn, server, call, to
         assert {name for name, *_ in told.run} == {
             "insert", "read", "read_version", "replace", "history_resource", "search", "count", "is_outside",
         }  # fmt: skip
-        assert {(found, tasks) for _, found, tasks in told.run} == {(group, 1)}
+        assert [one for one in told.run if one[1:] != (group, 1)] == []
         told.run.clear()
         groups.add(group)
     assert len(groups) > 1

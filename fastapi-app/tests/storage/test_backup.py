@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import sys
 import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from fhirserver.storage.backup.archive import archive, forget
 from fhirserver.storage.backup.catalog import BackupError, Catalog, gap, segment_of
 from fhirserver.storage.backup.create import create
 from fhirserver.storage.backup.drill import census, drill, restored
-from fhirserver.storage.backup.nodes import Source, make_point, nodes_of
+from fhirserver.storage.backup.nodes import Source, drop_slots, make_point, nodes_of
 from fhirserver.storage.backup.programs import for_copying, for_running
 from fhirserver.storage.backup.restore import Target, aim, put
 from fhirserver.storage.backup.verify import verify
@@ -291,6 +292,49 @@ def test_old_backups_go_with_what_of_the_archive_they_need(copy):
 async def test_one_at_a_time(dsn, made):
     with made.alone(), pytest.raises(BackupError, match="another backup"):
         await create(Source(dsn), made, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SKIPPED: NO LINUX, what it is about is of its kernel")
+async def test_nothing_is_left_of_an_archive_that_was_killed(dsn, tmp_path):
+    slot = "fhir_test_killed"
+    receiving = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from fhirserver.storage.backup.create import received\n"
+        "from fhirserver.storage.backup.nodes import Source, nodes_of\n"
+        "from fhirserver.storage.backup.programs import for_copying\n"
+        "async def main(dsn, folder, slot):\n"
+        "    async with nodes_of(Source(dsn)) as nodes:\n"
+        "        async with received(for_copying(None, 15, encrypted=False), nodes[0], Path(folder), slot):\n"
+        "            await asyncio.sleep(60)\n"
+        "asyncio.run(main(*sys.argv[1:]))\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", receiving, dsn, str(tmp_path), slot)
+    try:
+        async with asyncio.timeout(30):
+            while not list(tmp_path.glob("*.partial")):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        children = [child for child in _children(process.pid) if _program(child) == "pg_receivewal"]
+        assert len(children) == 1
+        process.kill()
+        async with asyncio.timeout(30):
+            while _program(children[0]) == "pg_receivewal":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    finally:
+        await process.wait()
+        async with nodes_of(Source(dsn)) as nodes:
+            await drop_slots(nodes, slot)
+
+
+def _children(process: int) -> list[Path]:
+    return [Path("/proc", child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _program(process: Path) -> str | None:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return None
 
 
 async def test_who_is_no_superuser_is_told(dsn, made):

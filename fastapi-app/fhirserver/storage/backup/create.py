@@ -123,7 +123,7 @@ async def received(tools: programs.Programs, node: Node, folder: Path, slot: str
     process = await asyncio.create_subprocess_exec(
         tools.path("pg_receivewal"), "-d", node.conninfo, "-w", "-S", slot, "-D", str(folder), "--synchronous",
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, **node.environment},
+        env={**os.environ, **node.environment}, preexec_fn=programs.end_with_parent,
     )  # fmt: skip
     try:
         yield

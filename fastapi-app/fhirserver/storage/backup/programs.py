@@ -6,10 +6,12 @@ TLS where the server is spoken to by TLS; those that run a node have to be of it
 """
 
 import asyncio
+import ctypes
 import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +23,8 @@ from fhirserver.storage.embedded import EmbeddedPostgresError, account, installe
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_SIGNAL_AT_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,12 @@ class Programs:
         if not os.access(file, os.X_OK):
             raise BackupError(f"{self.folder} has no {program}")
         return str(file)
+
+
+def end_with_parent() -> None:
+    """To be called in a child before its program starts: on Linux that ends when this process does, however it does."""
+    if _prctl is not None:
+        _prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGINT)
 
 
 def for_copying(given: Path | None, server_version: int, *, encrypted: bool) -> Programs:
