@@ -12,10 +12,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import asyncpg
 from fastapi import FastAPI
 
 from fhirserver.access.accounts import Accounts, Lifetimes
@@ -69,7 +67,7 @@ from fhirserver.storage.audit_log import PostgresAuditLog, PostgresEvents
 from fhirserver.storage.engine import Pool
 from fhirserver.storage.index_store import PostgresIndex
 from fhirserver.storage.job_store import PostgresJobs
-from fhirserver.storage.nodes import Nodes, Visit
+from fhirserver.storage.nodes import Nodes
 from fhirserver.storage.oauth_store import PostgresOAuthStore
 from fhirserver.storage.spread import Spread, listed, workers_of
 from fhirserver.storage.streams import Streams
@@ -127,7 +125,9 @@ class Process:
         self._audit_spread = self._spread(dsn, self._audit_pool, 1) if is_spread else None
         self.chain = Chain(settings.audit.key.get_secret_value().encode() if settings.audit.key else None)
         self.streams = Streams(self.chain, self.background, observe_statement)
-        self.events = PostgresEvents(self._lend_to_events, observe_statement, self.streams, self._confirm)
+        self.events = PostgresEvents(
+            self._audit_pool, observe_statement, self.streams, self._confirm, self.nodes, self._audit_spread
+        )
         self._store = PostgresStore(
             self.pool,
             observe_statement,
@@ -190,18 +190,6 @@ class Process:
         given = [url.strip() for url in nodes.split(",")]
         find = workers_of(self.background, dsn) if nodes == "all" else listed(given)
         return Spread(coordinator, find, lambda node: self._pool(node, size, _NODE_SECONDS))
-
-    @asynccontextmanager
-    async def _lend_to_events(self, bucket: int) -> "AsyncIterator[asyncpg.Connection[Any]]":
-        spread = self._audit_spread
-        lent = self._audit_pool.connection() if spread is None else spread.connection(self.nodes.group(bucket))
-        async with lent as driver:
-            visit = Visit(driver, (bucket,))
-            self.nodes.enter(visit)
-            try:
-                yield driver
-            finally:
-                self.nodes.leave(visit)
 
     def _written(self, types: Set[str]) -> None:
         """Resources of these types were written."""

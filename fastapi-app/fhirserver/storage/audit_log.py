@@ -1,7 +1,7 @@
 """The audit log in the database: keeping events, going along what is kept, and letting go of what is old."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,29 +10,50 @@ import asyncpg
 
 from fhirserver.audit.chain import Chain, Head, Problem, Walk
 from fhirserver.audit.facts import NewEvent
-from fhirserver.storage.engine import Pool
+from fhirserver.storage.engine import Lent, Pool
+from fhirserver.storage.nodes import Nodes, Visit
 from fhirserver.storage.repositories import auditing, conformance
+from fhirserver.storage.spread import Spread, SpreadLent
 from fhirserver.storage.statements import Observe, Statements
 from fhirserver.storage.streams import Streams
 from fhirserver.storage.unit_of_work import Confirm
 
 _AT_ONCE = 1000
 
-Lend = Callable[[int], AbstractAsyncContextManager["asyncpg.Connection[Any]"]]
-
 
 class PostgresEvents:
-    """Keeps the events that belong to no write. `lend` gives a connection for a bucket; `confirm` as in
-    `PostgresStore`."""
+    """Keeps the events that belong to no write. `confirm`, `nodes` and `spread` as in `PostgresStore`."""
 
-    def __init__(self, lend: Lend, observe: Observe, streams: Streams, confirm: Confirm):
-        self._lend = lend
+    def __init__(
+        self,
+        pool: Pool,
+        observe: Observe,
+        streams: Streams,
+        confirm: Confirm,
+        nodes: Nodes,
+        spread: Spread | None = None,
+    ):
+        self._pool = pool
+        self._nodes, self._spread = nodes, spread
         self._observe = observe
         self._streams = streams
         self._confirm = confirm
 
+    @asynccontextmanager
+    async def _connection(self, bucket: int) -> "AsyncIterator[asyncpg.Connection[Any]]":
+        lent: Lent | SpreadLent = self._pool.connection()
+        if self._spread is not None:
+            lent = self._spread.connection(self._nodes.group(bucket))
+        async with lent as driver:
+            visit = Visit(driver, (bucket,))
+            self._nodes.enter(visit)
+            try:
+                yield driver
+            finally:
+                self._nodes.leave(visit)
+
     async def append(self, events: Sequence[NewEvent]) -> None:
-        async with self._lend(events[0].bucket) as driver:
+        async with self._connection(events[0].bucket) as driver:
             statements = Statements(driver, self._observe)
             for version in {event.entry.index_version for event in events}:
                 await self._confirm(version, lambda: conformance.changes(statements))
