@@ -45,6 +45,11 @@ _STORED = (
 )
 _MOVES = "SELECT count(*) FROM pg_dist_background_task WHERE status = 'done'"
 _MOVING = _MOVES.replace("done", "running")
+# Moves whose process went with the coordinator: Citus takes them up again soon, but can't cancel them until then.
+_ORPHANED = (
+    "SELECT count(*) FROM pg_dist_background_task"
+    " WHERE status = 'running' AND pid NOT IN (SELECT pid FROM pg_stat_activity)"
+)
 _REBALANCING = "SELECT count(*) FROM pg_dist_background_job WHERE state NOT IN ('finished', 'cancelled', 'failed')"
 
 
@@ -301,6 +306,7 @@ class Faults:
     async def _moved(self) -> int:
         """End what moves; how many shards have moved so far."""
         async with _connected(self._cluster.dsn) as connection:
+            await _until_none(connection, _ORPHANED)
             with suppress(asyncpg.PostgresError):  # none is under way
                 await connection.execute("SELECT citus_rebalance_stop()")
             await _until_none(connection, _REBALANCING)
