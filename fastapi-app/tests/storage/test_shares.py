@@ -2,8 +2,10 @@
 
 import pytest
 
-from fhirserver.search.query.tree import And, Chain, KeyMatch, Node, Not, Or, StringMatch
+from fhirserver.search.query.tree import And, Chain, KeyMatch, Node, Not, Or, RangeMatch, StringMatch, When
+from fhirserver.search.request import SearchRequest
 from fhirserver.storage.compile.shares import Statistics, at_most, likely
+from fhirserver.storage.compile.ways import dates
 
 STATISTICS = Statistics(10_000.0, {"Patient": 0.1}, {1: 0.5, 2: 0.1}, 0.001, [f"id{number:02}" for number in range(11)])
 HALF, TENTH, RARE = KeyMatch("half", (1,)), KeyMatch("tenth", (2,)), KeyMatch("rare", (7,))
@@ -51,3 +53,21 @@ def test_shares(node: Node, share: float | None, most: float, why: str):
 )
 def test_bounds(position: str | None, part: float, down: bool, bound: str | None, why: str):
     assert STATISTICS.bound(position, part, down=down) == bound, why
+
+
+DATE = RangeMatch("date", 3, (), (1,), When(0.0, 9.0, 0.0, 8, 9))
+MANY = Statistics(1e6, {"Patient": 0.1}, {1: 0.5, 2: 0.1}, 1e-5, STATISTICS.ids)
+
+
+@pytest.mark.parametrize(
+    ("tree", "statistics", "looks", "why"),
+    [
+        (DATE, MANY, True, "half of all rows may match"),
+        (And((TENTH, DATE)), MANY, True, "a tenth"),
+        (And((RARE, DATE)), MANY, False, "ten rows: they are fetched, whatever their dates are"),
+        (TENTH, MANY, False, "no date is asked for"),
+        (DATE, Statistics(1e6, {}, {1: 0.5, 8: 0.1}, 1e-5, []), False, "much lasts for days"),
+    ],
+)
+def test_dates_are_looked_at_where_that_helps(tree: Node, statistics: Statistics, looks: bool, why: str):
+    assert (dates(SearchRequest("Observation", tree), statistics) is not None) == looks, why

@@ -149,7 +149,10 @@ def _asks_for_ids(node: Node) -> bool:
 
 
 def dates(request: SearchRequest, statistics: Statistics) -> When | None:
-    """Between which dates all matches are that don't last for days, if hardly any last so long."""
+    """Between which dates all matches are that don't last for days, if hardly any last so long; None where it doesn't
+    matter, as few have the keys that are asked for."""
+    if at_most(request.tree, statistics) * statistics.rows <= FEW:
+        return None
     found = [part.when for part in _parts(request.tree) if isinstance(part, RangeMatch) and part.when is not None]
     if not found or not request.resource_type or request.buckets is not None:
         return None
