@@ -60,7 +60,7 @@ from fhirserver.jobs.runner import Runner, Work
 from fhirserver.observability.logging import configure, get_logger
 from fhirserver.observability.metrics import observe_statement, watch_pool
 from fhirserver.remote.fetch import Fetch
-from fhirserver.remote.redis import SharedByRedis
+from fhirserver.remote.redis import SharedByRedis, share_counts
 from fhirserver.search.extract import Extractor
 from fhirserver.settings import Settings, SettingsError, load_settings
 from fhirserver.storage.audit_log import PostgresAuditLog, PostgresEvents
@@ -428,18 +428,6 @@ async def _end_with_parent() -> None:
             return
 
 
-async def _share_counts(limits: RateLimits, redis: SharedByRedis) -> None:
-    """Let all processes know what each has counted, every second."""
-    named = {"caller": limits.by_caller, "address": limits.by_address, "auth": limits.at_auth}
-    while True:
-        await asyncio.sleep(1)
-        for name, limit in named.items():
-            counted = {(f"{name}:{subject}", minute): n for (subject, minute), n in limit.take_unshared().items()}
-            if counted:
-                totals = await redis.add(counted)
-                limit.share({(key.partition(":")[2], minute): n for (key, minute), n in totals.items()})
-
-
 def create_app() -> FastAPI:
     """The application of a worker process, set up by its environment. Exits with one line if that is wrong."""
     try:
@@ -457,7 +445,7 @@ def create_app() -> FastAPI:
     work = [_end_with_parent(), process.current.follow(), process.nodes.follow(), process.follow_spreads()]
     if settings.auth.enabled:
         access, changes = build_access(settings, process, redis)
-        work += [changes.follow(), *([_share_counts(access.limits, redis)] if redis is not None else [])]
+        work += [changes.follow(), *([share_counts(access.limits, redis)] if redis is not None else [])]
     auditor: Auditor | None = None
     recorder: BatchRecorder | None = None
     if settings.auth.enabled and settings.audit.enabled:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from fhirserver.access.service import RateLimits
 from fhirserver.observability.logging import get_logger
 
 _CHANNEL = "fhirserver:access-changes"
@@ -61,3 +62,15 @@ class SharedByRedis:
     async def close(self) -> None:
         """Close the connections."""
         await asyncio.gather(self._redis.aclose(), self._listening.aclose(), return_exceptions=True)
+
+
+async def share_counts(limits: RateLimits, redis: SharedByRedis) -> None:
+    """Let all processes know what each has counted, every second, until cancelled."""
+    named = {"caller": limits.by_caller, "address": limits.by_address, "auth": limits.at_auth}
+    while True:
+        await asyncio.sleep(1)
+        for name, limit in named.items():
+            counted = {(f"{name}:{subject}", minute): n for (subject, minute), n in limit.take_unshared().items()}
+            if counted:
+                totals = await redis.add(counted)
+                limit.share({(key.partition(":")[2], minute): n for (key, minute), n in totals.items()})
